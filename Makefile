@@ -1,0 +1,54 @@
+# Everything a developer or CI runs. `make help` lists it.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install fmt lint type imports test check demo bench pins clean
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
+
+install: $(STAMP)  ## a virtual environment in .venv with everything pinned, and the package in place
+
+$(STAMP): requirements/dev.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.13 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+fmt: install  ## format and mend what can be mended
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format --quiet .
+
+lint: install  ## ruff: style and mistakes
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+
+type: install  ## mypy --strict
+	$(BIN)/mypy
+
+imports: install  ## the import directions of docs/design
+	$(BIN)/lint-imports
+
+test: install  ## every test; those that need Docker skip without it and say so
+	$(BIN)/pytest --cov --cov-report=term
+
+check: lint type imports test  ## what CI calls: lint, types, imports, tests
+
+demo: install  ## the whole road in one process, against a simulated Target
+	$(BIN)/target-connector demo
+
+bench: install  ## the figures of the README, made again
+	$(BIN)/python -m benchmarks.road
+
+pins: install  ## write the requirement files anew from pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --upgrade --no-header \
+		pyproject.toml -o requirements/run.txt
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
+		-c requirements/run.txt --group dev pyproject.toml -o requirements/dev.txt
+
+clean:  ## remove what the targets made
+	rm -rf $(VENV) .coverage* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist

@@ -1,0 +1,13 @@
+"""Target Connector: keeps visitor profiles in Adobe Target equal to what Kafka says.
+
+In reading order:
+
+- `pipeline`: the story; fetch, decode, map, window, deliver, commit
+- `records`, `errors`, `telemetry`: what travels, what can go wrong, what is told
+- `kafka/`: the consumer on its own thread, the ledger of offsets, dead letters, an embedded broker
+- `avro/`: framing, registry, writer schemas, datums to columns
+- `profiles/`: a change to a row, rows to a window; no I/O
+- `target/`: the batch body, Target's answer, the call budget, delivery
+- `service/`: settings, command line, health, metrics, logs; puts the parts together
+- `simulator/`: a faithful Target for demos and tests
+"""

@@ -1,0 +1,1 @@
+"""From Avro bytes to columns: framing, registry, writer schemas, decoding."""

@@ -1,0 +1,26 @@
+"""Every error of our own, sorted by what the caller must do.
+
+    ConnectorError
+    ├── SettingError      a setting or a file is wrong: one line for the user, exit code 2
+    ├── BlockedError      going on would break a promise: stop sending, stay alive, not ready, wait for a human
+    └── FatalError        the process cannot go on (a fenced member, say): exit code 1
+
+What can be retried is retried where it happens and never leaves its room as an error. No text holds an attribute
+value, an id of a profile or a secret.
+"""
+
+
+class ConnectorError(Exception):
+    """The root of the tree; its text is one line for the user."""
+
+
+class SettingError(ConnectorError):
+    """A setting or a file is wrong: names the place and the remedy."""
+
+
+class BlockedError(ConnectorError):
+    """Going on would lose or misplace data: says why, where, and what to do."""
+
+
+class FatalError(ConnectorError):
+    """The process cannot go on and should be started again."""

@@ -1,0 +1,111 @@
+"""The values that travel from room to room, and the words for them.
+
+A *record* is what Kafka holds, a *change* what it means once decoded, a *row* what Target gets for one profile.
+A *chunk* is what one poll brought. Positions travel with the data: every frame between decoding and body names, for
+each row, the assignment it came in by and its offset. This module knows nothing of the others.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import polars as pl
+
+# Bookkeeping columns of the frames. Neither an Avro field nor one of our attribute names can begin with `#`.
+ROW = "#row"  # UInt32: index of the record in its chunk
+ASSIGNMENT = "#assignment"  # UInt32: Assignment.number
+OFFSET = "#offset"  # Int64: Kafka's offset
+VALUE = "#value"  # Binary, null for a tombstone: the record's value as Kafka holds it
+ID = "#id"  # String: the profile's id
+
+
+class Partition(NamedTuple):
+    """One partition of one topic."""
+
+    topic: str
+    partition: int
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """One period during which this process owns one partition.
+
+    A partition that goes away and comes back gets a new number, so whatever still carries the old one can be told
+    from what is ours now.
+    """
+
+    number: int
+    partition: Partition
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The positions `first` to `next - 1` of one assignment, in one piece.
+
+    Offsets in between that no record has (compaction, transaction markers) belong to the span.
+    """
+
+    assignment: Assignment
+    first: int
+    next: int
+
+
+class Record(Protocol):
+    """What a dead letter keeps of a record; `confluent_kafka.Message` is one."""
+
+    def topic(self) -> str | None: ...  # noqa: D102
+    def partition(self) -> int | None: ...  # noqa: D102
+    def offset(self) -> int | None: ...  # noqa: D102
+    def key(self) -> Any: ...  # noqa: D102
+    def value(self) -> Any: ...  # noqa: D102
+    def headers(self) -> Any: ...  # noqa: D102
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """What one poll brought.
+
+    Attributes:
+        frame: columns ROW, ASSIGNMENT, OFFSET, VALUE; row i is `records[i]`; in Kafka order within an assignment.
+        records: the records themselves, for dead letters.
+        spans: the positions it covers, one span per assignment.
+    """
+
+    frame: pl.DataFrame
+    records: Sequence[Record]
+    spans: Sequence[Span]
+
+
+class Reason(StrEnum):
+    """Why a record became a dead letter: a closed list, shown in headers, metrics and docs."""
+
+    FRAMING = "framing"  # the value does not begin as the configured framing says
+    SCHEMA_UNKNOWN = "schema_unknown"  # the registry does not know the schema id
+    UNREADABLE = "unreadable"  # the bytes are no datum of the writer schema
+    TOMBSTONE = "tombstone"  # no value, and `on_delete: dead_letter`
+    ID_MISSING = "id_missing"  # null or empty
+    ID_TOO_LONG = "id_too_long"  # over 128 characters
+    ID_FORBIDDEN = "id_forbidden"  # holds a character that Target cannot take in an id
+    UNSAFE_TEXT = "unsafe_text"  # a comma, CR or LF in a value, and `unsafe_text: dead_letter`
+    ROW_TOO_LARGE = "row_too_large"  # the encoded row alone is over the limit of a batch
+    REFUSED = "refused"  # Target refused a batch of only this row
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A record that could not be delivered.
+
+    Attributes:
+        record: as Kafka holds it.
+        reason: the code.
+        detail: for a human; names a field or a schema id, never a value.
+    """
+
+    record: Record
+    reason: Reason
+    detail: str

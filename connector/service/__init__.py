@@ -1,0 +1,1 @@
+"""What an operator meets: settings, command line, health, metrics, logs; puts the parts together."""

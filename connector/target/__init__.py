@@ -1,0 +1,1 @@
+"""Target's side: the batch body, its answer, the call budget, delivery."""

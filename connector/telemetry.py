@@ -1,0 +1,113 @@
+"""What the rooms tell the operator, as one interface.
+
+`service` turns it into metrics, logs and the health page; tests give a `Silent` one or their own. No argument ever
+holds an attribute value, a profile's id or a secret.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from connector.records import Reason
+
+
+class Part(StrEnum):
+    """What can be in trouble."""
+
+    KAFKA = "kafka"
+    REGISTRY = "registry"
+    TARGET = "target"
+    DEAD_LETTERS = "dead_letters"
+    PIPELINE = "pipeline"  # blocked: waits for a human
+
+
+@dataclass(frozen=True, slots=True)
+class BatchReport:
+    """One batch, once it is settled.
+
+    Attributes:
+        number: counts from 1 in this process.
+        due: why the window was closed: rows, bytes, age or drain.
+        records: how many records it settles.
+        rows: how many rows Target got.
+        size_bytes: of the bodies that were accepted.
+        calls: how many calls it took, retries included.
+        refused: rows that became dead letters because Target refused them.
+        age_s: from the first record's arrival to acceptance.
+        status_url: where Target tells of the batch's progress, if it said so.
+    """
+
+    number: int
+    due: str
+    records: int
+    rows: int
+    size_bytes: int
+    calls: int
+    refused: int
+    age_s: float
+    status_url: str | None
+
+
+class Telemetry(Protocol):
+    """What is told, by whom it may be told from any thread."""
+
+    def polled(self, records: int, size_bytes: int) -> None:
+        """A chunk came in; `size_bytes` counts the values."""
+
+    def assigned(self, partitions: int, all_partitions: int | None) -> None:
+        """How many partitions this replica owns now, of how many the topics have (None: not known yet)."""
+
+    def lag(self, records: int) -> None:
+        """How many records the topics hold beyond what is settled, over the partitions owned."""
+
+    def dead_lettered(self, reason: Reason, count: int) -> None:
+        """So many records are in the dead-letter topic now."""
+
+    def skipped(self, why: str, count: int) -> None:
+        """So many records were left out by a setting, or had nothing to say: `tombstone`, `empty`."""
+
+    def called(self, outcome: str, seconds: float, size_bytes: int) -> None:
+        """One call to Target: its outcome (a name of `target.answer.Outcome`), time and body size."""
+
+    def held(self, seconds: float) -> None:
+        """A call had to wait so long for the account's budget."""
+
+    def accepted(self, report: BatchReport) -> None:
+        """A batch is settled."""
+
+    def trouble(self, part: Part, text: str | None) -> None:
+        """Something is wrong with `part` (one line, with the remedy), or None: it is well again."""
+
+
+class Silent:
+    """Tells nobody."""
+
+    def polled(self, records: int, size_bytes: int) -> None:
+        """See Telemetry."""
+
+    def assigned(self, partitions: int, all_partitions: int | None) -> None:
+        """See Telemetry."""
+
+    def lag(self, records: int) -> None:
+        """See Telemetry."""
+
+    def dead_lettered(self, reason: Reason, count: int) -> None:
+        """See Telemetry."""
+
+    def skipped(self, why: str, count: int) -> None:
+        """See Telemetry."""
+
+    def called(self, outcome: str, seconds: float, size_bytes: int) -> None:
+        """See Telemetry."""
+
+    def held(self, seconds: float) -> None:
+        """See Telemetry."""
+
+    def accepted(self, report: BatchReport) -> None:
+        """See Telemetry."""
+
+    def trouble(self, part: Part, text: str | None) -> None:
+        """See Telemetry."""
