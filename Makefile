@@ -49,6 +49,8 @@ pins: install  ## write the requirement files anew from pyproject.toml
 		pyproject.toml -o requirements/run.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
 		-c requirements/run.txt --group dev pyproject.toml -o requirements/dev.txt
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
+		-c requirements/dev.txt --group build -o requirements/build.txt
 
 clean:  ## remove what the targets made
 	rm -rf $(VENV) .coverage* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist
