@@ -109,3 +109,10 @@ class DeadLetter:
     record: Record
     reason: Reason
     detail: str
+
+    @property
+    def stage(self) -> str:
+        """Where on the road it failed, in the words of Kafka Connect's `Stage`."""
+        if self.reason in {Reason.FRAMING, Reason.SCHEMA_UNKNOWN, Reason.UNREADABLE}:
+            return "VALUE_CONVERTER"
+        return "TASK_PUT" if self.reason in {Reason.REFUSED, Reason.ROW_TOO_LARGE} else "TRANSFORMATION"

@@ -1,0 +1,103 @@
+"""The stored profiles of the simulated account.
+
+Owns what each profile holds and what a batch does to it, under both readings of Adobe's sentence that of two v2
+batches "the later one overrides the properties updated by the first" while no mbox call came in between
+(profile-bulk-api.md): `replace`, the later row takes the place of the whole pending set, or `merge`, only of the
+attributes that it names. Promises that an attribute without a value is never touched. Pure: the time is passed in.
+Called by `account`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Reading = Literal["replace", "merge"]
+
+
+class ProfileStore(Mapping[str, dict[str, str]]):
+    """Id to attributes: what Target would answer now; each look-up gives a dictionary of its own.
+
+    Args:
+        reading: what a batch does to the pending attributes of an earlier one.
+        version_attribute: an attribute that holds an integer which never decreases if batches arrive in order.
+
+    Attributes:
+        duplicate_rows: rows that changed nothing, as after a batch that was sent twice.
+        went_backwards: rows that lowered the version attribute of their profile.
+    """
+
+    def __init__(self, reading: Reading = "replace", version_attribute: str | None = None) -> None:
+        self._merge = reading == "merge"
+        self._version_attribute = version_attribute
+        self._modified: dict[str, float] = {}  # every profile there is, with the time of its last change
+        self._committed: dict[str, dict[str, str]] = {}  # what an mbox call has made part of the profile
+        self._pending: dict[str, dict[str, str]] = {}  # what came since then
+        self.duplicate_rows = 0
+        self.went_backwards = 0
+
+    def __getitem__(self, profile_id: str) -> dict[str, str]:
+        self._modified[profile_id]  # KeyError, as a mapping's caller expects
+        return {**self._committed.get(profile_id, {}), **self._pending.get(profile_id, {})}
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._modified)
+
+    def __len__(self) -> int:
+        return len(self._modified)
+
+    def __contains__(self, profile_id: object) -> bool:
+        return profile_id in self._modified
+
+    def modified(self, profile_id: str) -> float:
+        """When the profile last changed, as the time was passed in; KeyError if there is none."""
+        return self._modified[profile_id]
+
+    def apply(self, rows: Mapping[str, Mapping[str, str]], now: float, *, create: bool = True) -> int:
+        """Take in the rows of one batch.
+
+        Args:
+            rows: for each id the attributes that have a value; a row without any is left out.
+            now: the time.
+            create: whether an unknown profile is created (v2) or left out (v1).
+
+        Returns:
+            How many profiles were not found.
+        """
+        not_found = 0
+        # A loop over rows, about 1 µs each: the store is a dictionary, and this is no part of the service.
+        for profile_id, attributes in rows.items():
+            if profile_id not in self._modified and not create:
+                not_found += 1
+            elif attributes:
+                self._write(profile_id, attributes, now)
+        return not_found
+
+    def visit(self, profile_id: str, now: float) -> None:
+        """An mbox call: what is pending becomes part of the profile, which is created if there was none."""
+        self._committed.setdefault(profile_id, {}).update(self._pending.pop(profile_id, {}))
+        self._modified.setdefault(profile_id, now)
+
+    def _write(self, profile_id: str, attributes: Mapping[str, str], now: float) -> None:
+        committed = self._committed.get(profile_id, {})
+        pending = self._pending.get(profile_id, {})
+        updated = {**pending, **attributes} if self._merge else dict(attributes)
+        before, after = ({**committed, **pending}, {**committed, **updated}) if committed else (pending, updated)
+        self._pending[profile_id] = updated
+        if before == after and profile_id in self._modified:
+            self.duplicate_rows += 1
+            return
+        self._modified[profile_id] = now
+        if self._version_attribute is not None and _decreased(before, after, self._version_attribute):
+            self.went_backwards += 1
+
+
+def _decreased(before: Mapping[str, str], after: Mapping[str, str], name: str) -> bool:
+    """Whether the integer of that name is lower after than before; what is no integer compares with nothing."""
+    try:
+        return int(after[name]) < int(before[name])
+    except (KeyError, ValueError):
+        return False
