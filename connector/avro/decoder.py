@@ -1,0 +1,175 @@
+"""What the pipeline calls: the records of one poll to data frames of changes, one frame per writer schema.
+
+Promises: every record comes out exactly once, as a row of a frame, unreadable with its reason, or a tombstone; the
+event loop only waits for schemas, the decoding runs on a thread. Records of a schema keep their order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+
+from connector.avro import paths as where
+from connector.avro import rows, wire
+from connector.avro.schema import Schema
+from connector.avro.stores import Refused
+from connector.errors import BlockedError, SettingError
+from connector.records import ASSIGNMENT, OFFSET, ROW, VALUE, Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from connector.avro.paths import Column
+    from connector.avro.stores import SchemaStore
+    from connector.avro.wire import Framing
+
+REASON: Final = "reason"
+DETAIL: Final = "detail"
+_NOT_FRAMED: Final = "the value does not begin with a zero byte and a schema id of four bytes (framing: confluent)"
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What the records of one poll mean.
+
+    Attributes:
+        frames: one per writer schema, in the order of first appearance, possibly without rows: ROW (UInt32),
+            ASSIGNMENT, OFFSET as they came in, then one column per wanted path, called by it. A path that the writer
+            schema lacks has no column. Types as `connector.avro.scalars` and `connector.avro.schema` list them.
+        unreadable: ROW (UInt32), `reason` and `detail` (String) of the records that could not be read, by ROW.
+        tombstones: ROW (UInt32) of the records without a value.
+    """
+
+    frames: Sequence[pl.DataFrame]
+    unreadable: pl.DataFrame
+    tombstones: pl.DataFrame
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """How to read the records of one schema of one topic."""
+
+    schema: Schema
+    columns: Sequence[Column]
+
+
+class Decoder:
+    """Decodes the records of one configured source.
+
+    Args:
+        framing: how its records name their schema.
+        schemas: where the schemas come from.
+        paths: the dotted paths to give columns for; None for every field that is no record.
+    """
+
+    def __init__(self, *, framing: Framing, schemas: SchemaStore, paths: Sequence[str] | None) -> None:
+        self._framing = framing
+        self._schemas = schemas
+        self._paths = paths
+        self._plans: dict[str, dict[int, _Plan]] = {}
+        self._newest: dict[str, Schema | None] = {}
+
+    async def decode(self, topic: str, frame: pl.DataFrame) -> Changes:
+        """Decode records of one topic; waits for as long as the registry does not answer.
+
+        Args:
+            topic: its subject `<topic>-value` is asked for aliases.
+            frame: ROW, ASSIGNMENT, OFFSET, VALUE.
+
+        Raises:
+            BlockedError: a wanted path leads to a recursive field.
+        """
+        tombstones = frame.filter(pl.col(VALUE).is_null()).select(ROW)
+        framed = wire.split(frame.filter(pl.col(VALUE).is_not_null()), self._framing)
+        groups = framed.drop_nulls(wire.SCHEMA).partition_by(wire.SCHEMA, maintain_order=True)
+        by_id = {int(group[wire.SCHEMA][0]): group for group in groups}
+        plans = await self._plans_for(topic, list(by_id))
+
+        unreadable = [_unreadable(framed.filter(pl.col(wire.SCHEMA).is_null()), Reason.FRAMING, _NOT_FRAMED)]
+        readable: list[tuple[_Plan, pl.DataFrame]] = []
+        for schema_id, group in by_id.items():
+            plan = plans[schema_id]
+            if isinstance(plan, Refused):
+                unreadable.append(_unreadable(group, Reason.SCHEMA_UNKNOWN, plan.detail))
+            else:
+                readable.append((plan, group))
+        decoded = await asyncio.to_thread(_decode, readable)
+        unreadable += [faults for _, faults in decoded]
+        return Changes([rows for rows, _ in decoded], pl.concat(unreadable).sort(ROW), tombstones)
+
+    async def newest(self, topic: str) -> dict[str, pl.DataType] | None:
+        """Tell what the newest schema of a topic offers, for the check of a mapping at start.
+
+        Returns:
+            Type by path: of every leaf where all are wanted, else of every path there is, whole records (Struct)
+            included. None where nothing is registered for the topic yet.
+
+        Raises:
+            SettingError: the newest schema cannot be used, or a wanted path leads to a recursive field of it.
+        """
+        newest = await self._schemas.newest(topic)
+        if newest is None:
+            return None
+        if isinstance(newest, Refused):
+            raise SettingError(f"topic {topic}: {newest.detail}")
+        for path in self._paths or ():
+            column = where.find(path, newest.root, newest.root)
+            if column is not None and column.type.dtype is None:
+                raise SettingError(f"topic {topic}: {_recursive(column, newest)}")
+        walk = where.leaves if self._paths is None else where.reachable
+        return {column.path: column.type.dtype for column in walk(newest.root) if column.type.dtype is not None}
+
+    async def _plans_for(self, topic: str, schema_ids: Sequence[int]) -> Mapping[int, _Plan | Refused]:
+        known = self._plans.setdefault(topic, {})
+        new = [schema_id for schema_id in schema_ids if schema_id not in known]
+        found = dict(zip(new, await asyncio.gather(*map(self._schemas.schema, new)), strict=True))
+        usable = {schema_id: schema for schema_id, schema in found.items() if isinstance(schema, Schema)}
+        if usable:
+            newest = await self._schemas.newest(topic)
+            self._renew(topic, newest if isinstance(newest, Schema) else None)
+            known.update({schema_id: self._plan(topic, schema) for schema_id, schema in usable.items()})
+        return known | {schema_id: refused for schema_id, refused in found.items() if isinstance(refused, Refused)}
+
+    def _renew(self, topic: str, newest: Schema | None) -> None:
+        """Take note of the newest schema; plans that were made by another one's aliases are made again."""
+        if topic in self._newest and self._newest[topic] is newest:
+            return
+        self._newest[topic] = newest
+        plans = self._plans[topic]
+        plans.update({schema_id: self._plan(topic, plan.schema) for schema_id, plan in plans.items()})
+
+    def _plan(self, topic: str, schema: Schema) -> _Plan:
+        newest = self._newest[topic]
+        aliases = newest.root if newest else None
+        if self._paths is None:
+            return _Plan(schema, list(where.leaves(schema.root, aliases)))
+        found = [where.find(path, schema.root, aliases) for path in self._paths]
+        columns = [column for column in found if column is not None]
+        for column in columns:
+            if column.type.dtype is None:
+                raise BlockedError(f"topic {topic}: {_recursive(column, schema)}")
+        return _Plan(schema, columns)
+
+
+def _recursive(column: Column, schema: Schema) -> str:
+    return f"{column.path} in {schema.label} holds records inside themselves, which no column can: leave it out"
+
+
+def _decode(groups: Sequence[tuple[_Plan, pl.DataFrame]]) -> list[tuple[pl.DataFrame, pl.DataFrame]]:
+    """Read each group; gives its frame, and its unreadable records."""
+    decoded = []
+    for plan, group in groups:
+        result = rows.read(plan.schema, plan.columns, group[wire.DATUM])
+        frame = group.select(ROW, ASSIGNMENT, OFFSET)[list(result.readable)].with_columns(result.columns)
+        at_fault = group.select(ROW)[[index for index, _ in result.faults]]
+        details = pl.Series(DETAIL, [detail for _, detail in result.faults], pl.String)
+        decoded.append((frame, _unreadable(at_fault, Reason.UNREADABLE, details)))
+    return decoded
+
+
+def _unreadable(frame: pl.DataFrame, reason: Reason, detail: str | pl.Series) -> pl.DataFrame:
+    text = pl.lit(detail, pl.String) if isinstance(detail, str) else detail
+    return frame.select(ROW, pl.lit(reason.value, pl.String).alias(REASON), text.alias(DETAIL))

@@ -1,0 +1,446 @@
+from __future__ import annotations
+
+import base64
+import json
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+import httpx2
+import pytest
+from aiohttp import web
+from confluent_kafka.schema_registry import AsyncSchemaRegistryClient
+from confluent_kafka.schema_registry import Schema as Registered
+
+from connector.avro.paths import leaves
+from connector.avro.registry import Patience, Registry
+from connector.avro.registry_access import Backoff, RegistryAccess, RegistryOptions
+from connector.avro.schema import Schema
+from connector.avro.stores import Refused
+from connector.errors import SettingError
+from connector.telemetry import Part, Silent
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+
+class Heard(Silent):
+    """Keeps what was told of trouble."""
+
+    def __init__(self) -> None:
+        self.troubles: list[str | None] = []
+
+    def trouble(self, part: Part, text: str | None) -> None:
+        """Keep it."""
+        assert part is Part.REGISTRY
+        self.troubles.append(text)
+
+
+class Time:
+    """A clock that only sleeping moves."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+        self.slept: list[float] = []
+        self.meanwhile: Callable[[], Awaitable[None]] | None = None
+
+    async def sleep(self, seconds: float) -> None:
+        """Let the time pass at once."""
+        self.slept.append(seconds)
+        self.now += seconds
+        if self.meanwhile is not None:
+            await self.meanwhile()
+
+
+class Stub:
+    """A registry over HTTP: Confluent's routes, paths and error codes, with answers to give in their place first."""
+
+    def __init__(self) -> None:
+        self.by_id: dict[int, dict[str, Any]] = {}
+        self.versions: dict[tuple[str, str], dict[str, Any]] = {}
+        self.instead: deque[web.Response | None] = deque()
+        self.requests: list[tuple[str, dict[str, str]]] = []
+        self.deleted: dict[str, str | None] = {}
+        self.url = ""
+
+    def register(self, schema_id: int, subject: str, version: int, avro: Any, **more: Any) -> None:
+        """Add a version, which is the latest now."""
+        text = avro if isinstance(avro, str) else json.dumps(avro)
+        answer = {"schema": text, **more}
+        self.by_id[schema_id] = answer
+        named = answer | {"subject": subject, "version": version, "id": schema_id}
+        self.versions[subject, str(version)] = self.versions[subject, "latest"] = named
+
+    def paths(self) -> list[str]:
+        """Give the paths that were asked for."""
+        return [path for path, _ in self.requests]
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        """Answer as Confluent's registry does."""
+        self.requests.append((request.path, dict(request.headers)))
+        self.deleted[request.path] = request.query.get("deleted")
+        if self.instead:
+            instead = self.instead.popleft()
+            if instead is None:
+                if request.transport is not None:
+                    request.transport.abort()
+                return web.Response()
+            return instead
+        kind, *rest = request.path.strip("/").split("/")
+        if kind == "schemas":
+            found, code = self.by_id.get(int(rest[-1])), 40403
+        else:
+            found, code = self.versions.get((rest[0], rest[-1])), 40401
+        if found is None:
+            return web.json_response({"error_code": code, "message": "not found"}, status=404)
+        return web.json_response(found)
+
+
+@pytest.fixture
+async def stub() -> AsyncIterator[Stub]:
+    """A registry on a port of its own."""
+    stub = Stub()
+    app = web.Application()
+    app.router.add_get("/{path:.*}", stub.answer)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    stub.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    yield stub
+    await runner.cleanup()
+
+
+@pytest.fixture
+def heard() -> Heard:
+    """What the operator is told."""
+    return Heard()
+
+
+@pytest.fixture
+def time() -> Time:
+    """The time."""
+    return Time()
+
+
+def _registry(options: RegistryOptions, heard: Heard, time: Time, chance: float = 0.0) -> Registry:
+    access = RegistryAccess(
+        options.client(), telemetry=heard, backoff=Backoff(), sleep=time.sleep, chance=lambda: chance
+    )
+    return Registry(access, patience=Patience(), clock=lambda: time.now, sleep=time.sleep)
+
+
+@pytest.fixture
+async def registry(stub: Stub, heard: Heard, time: Time) -> AsyncIterator[Registry]:
+    """The store under test, connected to the stub."""
+    registry = _registry(RegistryOptions(stub.url, timeout_s=2.0), heard, time)
+    yield registry
+    await registry.close()
+
+
+def _record(name: str = "R", /, **fields: Any) -> dict[str, Any]:
+    return {"type": "record", "name": name, "fields": [{"name": key, "type": avro} for key, avro in fields.items()]}
+
+
+def _paths(schema: Schema | Refused | None) -> list[str]:
+    assert isinstance(schema, Schema), schema
+    return [column.path for column in leaves(schema.root)]
+
+
+async def test_a_schema_is_fetched_once(stub: Stub, registry: Registry) -> None:
+    """The second record of a schema costs no question."""
+    stub.register(5, "crm-value", 1, _record(id="string"))
+    first = await registry.schema(5)
+    assert _paths(first) == ["id"]
+    assert isinstance(first, Schema)
+    assert first.label == "schema 5"
+    assert await registry.schema(5) is first
+    assert stub.paths() == ["/schemas/ids/5"]
+
+
+async def test_references_are_resolved_to_the_bottom(stub: Stub, registry: Registry) -> None:
+    """A schema whose types are defined in other schemas, and theirs in others, reads; each is fetched once."""
+    stub.register(1, "city", 3, _record("geo.City", name="string"))
+    to_city = {"name": "geo.City", "subject": "city", "version": 3}
+    stub.register(2, "address", 1, _record("Address", city="geo.City"), references=[to_city])
+    to_address = {"name": "Address", "subject": "address", "version": 1}
+    stub.register(3, "crm-value", 1, _record(home="Address", born="geo.City"), references=[to_address, to_city])
+    assert _paths(await registry.schema(3)) == ["home.city.name", "born.name"]
+    assert sorted(stub.paths()) == ["/schemas/ids/3", "/subjects/address/versions/1", "/subjects/city/versions/3"]
+
+
+async def test_old_references_outlive_their_deletion_and_the_newest_version_does_not(
+    stub: Stub, registry: Registry
+) -> None:
+    """Records stay readable when a version that they refer to is softly deleted; a deleted one declares no aliases."""
+    stub.register(1, "city", 3, _record("City", name="string"))
+    reference = {"name": "City", "subject": "city", "version": 3}
+    stub.register(2, "crm-value", 1, _record(city="City"), references=[reference])
+    await registry.schema(2)
+    await registry.newest("crm")
+    assert stub.deleted["/subjects/city/versions/3"] == "true"
+    assert stub.deleted["/subjects/crm-value/versions/latest"] == "false"
+
+
+async def test_an_unknown_id_is_asked_for_a_few_seconds_then_refused(
+    stub: Stub, registry: Registry, heard: Heard, time: Time
+) -> None:
+    """Three questions over five seconds, then none for a minute, then three again; the registry is not in trouble."""
+    refused = Refused("the registry does not know schema 9, or one that it refers to")
+    assert await registry.schema(9) == refused
+    assert (len(stub.requests), sum(time.slept)) == (3, 5.0)
+    time.now += 59.0
+    assert await registry.schema(9) == refused
+    assert len(stub.requests) == 3
+    time.now += 2.0
+    assert await registry.schema(9) == refused
+    assert len(stub.requests) == 6
+    assert heard.troubles == []
+
+
+async def test_an_id_that_becomes_known_meanwhile_is_used(stub: Stub, registry: Registry, time: Time) -> None:
+    """A registry whose replica lags behind the producer by a moment costs no dead letter."""
+
+    async def register() -> None:
+        stub.register(9, "crm-value", 1, _record(id="string"))
+
+    time.meanwhile = register
+    assert _paths(await registry.schema(9)) == ["id"]
+    assert len(stub.requests) == 2
+
+
+async def test_an_unknown_reference_is_an_unknown_schema(stub: Stub, registry: Registry) -> None:
+    """What refers to something unknown is asked for again like an unknown id, and not refused for ever."""
+    reference = {"name": "City", "subject": "city", "version": 1}
+    stub.register(3, "crm-value", 1, _record(home="City"), references=[reference])
+    assert isinstance(await registry.schema(3), Refused)
+    assert stub.paths().count("/subjects/city/versions/1") == 3
+    assert await registry.newest("crm") == Refused(
+        "version 1 of crm-value refers to a schema that the registry does not know"
+    )
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param((web.Response(status=500), "answers HTTP 500"), id="a server error"),
+        pytest.param((web.Response(status=503, text="{}"), "answers HTTP 503"), id="unavailable"),
+        pytest.param((web.Response(status=429), "answers HTTP 429"), id="too many requests"),
+        pytest.param((web.Response(status=401), "refuses us (HTTP 401): check"), id="no such user"),
+        pytest.param((web.Response(status=403), "refuses us (HTTP 403): check"), id="not allowed"),
+        pytest.param((web.Response(status=302, headers={"Location": "/x"}), "answers HTTP 302"), id="a redirect"),
+        pytest.param(
+            (web.Response(status=404, text="<html>"), "answers HTTP 404 as no registry does"), id="another server"
+        ),
+        pytest.param(
+            (
+                web.json_response({"error_code": 404, "message": "HTTP 404 Not Found"}, status=404),
+                "answers HTTP 404 as no registry does",
+            ),
+            id="a path that the registry does not have",
+        ),
+        pytest.param((web.Response(text="<html>"), "answers something that is no schema"), id="a page of a proxy"),
+        pytest.param((web.json_response([]), "answers something that is no schema"), id="a list"),
+        pytest.param((web.json_response({"ok": True}), "answers something that is no schema"), id="other JSON"),
+        pytest.param(
+            (web.json_response({"schema": 3}), "answers something that is no schema"), id="a schema that is no text"
+        ),
+        pytest.param((web.Response(status=204), "answers something that is no schema"), id="nothing"),
+        pytest.param((None, "does not answer (RemoteProtocolError)"), id="a cut connection"),
+    ],
+)
+async def test_a_registry_that_does_not_answer_is_waited_for(
+    stub: Stub, registry: Registry, heard: Heard, time: Time, case: tuple[web.Response | None, str]
+) -> None:
+    """Anything but a schema, or a registry's own `not found`, is waited out, told, and told to be over."""
+    instead, told = case
+    stub.register(5, "crm-value", 1, _record(id="string"))
+    stub.instead.append(instead)
+    assert _paths(await registry.schema(5)) == ["id"]
+    [trouble, well] = heard.troubles
+    assert trouble is not None
+    assert trouble.startswith(f"the schema registry at 127.0.0.1 {told}")
+    assert trouble.endswith("; waiting for it")
+    assert well is None
+    assert time.slept == [0.5]
+
+
+async def test_a_registry_that_is_down_is_waited_for_ever_longer(heard: Heard, time: Time) -> None:
+    """The pauses double up to half a minute and never end, a third of them taken off by chance here."""
+
+    class EnoughError(Exception):
+        pass
+
+    async def give_up() -> None:
+        if len(time.slept) == 12:
+            raise EnoughError
+
+    time.meanwhile = give_up
+    # Port 1 is where nobody listens.
+    registry = _registry(RegistryOptions("http://user@127.0.0.1:1"), heard, time, chance=0.5)
+    with pytest.raises(EnoughError):
+        await registry.newest("crm")
+    await registry.close()
+    assert time.slept == [0.75 * wait for wait in (0.5, 1, 2, 4, 8, 16, 30, 30, 30, 30, 30, 30)]
+    assert set(heard.troubles) == {
+        "the schema registry at 127.0.0.1 does not answer (ConnectError); waiting for it",
+    }
+
+
+async def test_a_silent_registry_is_left_after_the_timeout(stub: Stub, heard: Heard, time: Time) -> None:
+    """A question that nobody answers ends in time."""
+    stub.register(5, "crm-value", 1, _record(id="string"))
+    slow = AsyncSchemaRegistryClient(RegistryOptions(stub.url, timeout_s=0.000_001).conf())
+
+    class EnoughError(Exception):
+        pass
+
+    async def give_up() -> None:
+        raise EnoughError
+
+    time.meanwhile = give_up
+    with pytest.raises(EnoughError):
+        await Registry(RegistryAccess(slow, telemetry=heard, sleep=time.sleep)).schema(5)
+    await slow.aclose()
+    assert heard.troubles[0] is not None
+    assert "Timeout" in heard.troubles[0]
+
+
+async def test_an_outage_does_not_count_as_not_knowing(stub: Stub, registry: Registry) -> None:
+    """Three tries for an unknown id are three answers, however often the registry failed in between."""
+    stub.instead.extend(web.Response(status=500) for _ in range(10))
+    assert isinstance(await registry.schema(9), Refused)
+    assert len(stub.requests) == 13
+
+
+async def test_the_newest_version_is_asked_for_each_time(stub: Stub, registry: Registry) -> None:
+    """A version that was registered meanwhile is seen, and the same version is the same object."""
+    stub.register(5, "crm.customers-value", 1, _record(id="string"))
+    first = await registry.newest("crm.customers")
+    assert await registry.newest("crm.customers") is first
+    stub.register(6, "crm.customers-value", 2, _record(id="string", city="string"))
+    second = await registry.newest("crm.customers")
+    assert _paths(second) == ["id", "city"]
+    assert isinstance(second, Schema)
+    assert second.label == "version 2 of crm.customers-value"
+
+
+async def test_a_topic_without_a_subject_has_no_newest(stub: Stub, registry: Registry) -> None:
+    """Not found is an answer here, at once."""
+    assert await registry.newest("crm") is None
+    assert stub.paths() == ["/subjects/crm-value/versions/latest"]
+
+
+@pytest.mark.parametrize(
+    ("avro", "more", "why"),
+    [
+        pytest.param("{}", {"schemaType": "JSON"}, "schema 5 is of type JSON, not AVRO", id="JSON Schema"),
+        pytest.param("syntax", {"schemaType": "PROTOBUF"}, "schema 5 is of type PROTOBUF, not AVRO", id="Protobuf"),
+        pytest.param("{}", {}, "schema 5 is no Avro schema", id="no Avro after all"),
+        pytest.param("", {}, "schema 5 is no Avro schema", id="empty text"),
+        pytest.param(
+            _record(f={"type": "array", "items": "null"}),
+            {},
+            "schema 5 an array of null cannot be read",
+            id="array of null",
+        ),
+    ],
+)
+async def test_a_schema_that_cannot_be_used_is_refused_for_good(
+    stub: Stub, registry: Registry, avro: Any, more: dict[str, Any], why: str
+) -> None:
+    """What a registry's id stands for never changes, so it is asked for once."""
+    stub.register(5, "crm-value", 1, avro, **more)
+    for _ in range(2):
+        refused = await registry.schema(5)
+        assert isinstance(refused, Refused)
+        assert refused.detail.startswith(why)
+    assert len(stub.requests) == 1
+
+
+async def test_ids_of_garbage_are_not_kept_without_end(stub: Stub, registry: Registry, time: Time) -> None:
+    """Forgetting begins when there are 10,000 unknown ids, and with those that are due."""
+    registry._unknown_until = dict.fromkeys(range(100, 10_100), time.now + 1.0)
+    await registry.schema(9)
+    assert set(registry._unknown_until) == {9}
+    registry._unknown_until = dict.fromkeys(range(100, 10_100), time.now + 1_000.0)
+    await registry.schema(8)
+    assert len(registry._unknown_until) == 10_000
+
+
+@pytest.mark.parametrize(
+    ("options", "header"),
+    [
+        pytest.param(
+            {"username": "ann", "password": "p:w"},
+            "Basic " + base64.b64encode(b"ann:p:w").decode(),
+            id="basic, with a colon in the password",
+        ),
+        pytest.param({"token": "t0k3n"}, "Bearer t0k3n", id="a bearer token without Confluent's logical cluster"),
+        pytest.param({}, None, id="nothing"),
+    ],
+)
+async def test_credentials_are_sent(
+    stub: Stub, heard: Heard, time: Time, options: dict[str, Any], header: str | None
+) -> None:
+    """Each way to show who we are reaches the registry, and none shows in the options' text."""
+    made = RegistryOptions(stub.url, **options)
+    assert "p:w" not in repr(made)
+    assert "t0k3n" not in repr(made)
+    registry = _registry(made, heard, time)
+    await registry.newest("crm")
+    await registry.close()
+    assert stub.requests[0][1].get("Authorization") == header
+
+
+async def test_the_logical_cluster_goes_with_the_token(stub: Stub, heard: Heard, time: Time) -> None:
+    """Confluent Cloud is told which of its registries is meant."""
+    registry = _registry(RegistryOptions(stub.url, token="t", logical_cluster="lsrc-1"), heard, time)
+    await registry.newest("crm")
+    await registry.close()
+    assert stub.requests[0][1]["target-sr-cluster"] == "lsrc-1"
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        pytest.param({"url": ""}, "give an http", id="no address"),
+        pytest.param({"url": "registry:8081"}, "give an http", id="an address without http"),
+        pytest.param({"url": "http://"}, "give an http", id="no host"),
+        pytest.param({"url": "http://[::1"}, "give an http", id="half an address"),
+        pytest.param({"url": "httpx://a"}, "give an http", id="another scheme"),
+        pytest.param({"url": "http://a, ftp://b"}, "give an http", id="a second address of another scheme"),
+        pytest.param({"url": "http://u:s3cret@a", "username": "u"}, "without a user beside", id="two users"),
+        pytest.param({"url": "https://a", "key_file": "k.pem"}, "key_file needs cert_file", id="a key alone"),
+        pytest.param({"url": "https://a", "ca_file": "no.pem"}, "No such file", id="a missing authority"),
+        pytest.param({"url": "https://a", "ca_file": __file__}, "certificate files", id="an authority that is none"),
+        pytest.param({"url": "https://a", "cert_file": __file__}, "certificate files", id="a certificate that is none"),
+    ],
+)
+def test_options_that_cannot_work_are_settings_to_correct(options: dict[str, Any], why: str) -> None:
+    """One line, before anything is sent, without the secret that an address may hold."""
+    with pytest.raises(SettingError, match=why) as caught:
+        Registry.connect(RegistryOptions(**options), Silent())
+    assert str(caught.value).startswith("registry: ")
+    assert "s3cret" not in str(caught.value)
+
+
+async def test_a_registry_in_this_process_will_do() -> None:
+    """The client's own `mock://` registry serves demo and tests, unknown ids and subjects included."""
+    client = AsyncSchemaRegistryClient.new_client({"url": "mock://demo"})
+    schema_id = await client.register_schema("crm-value", Registered(json.dumps(_record(id="string"))))
+    registry = Registry(RegistryAccess(client, telemetry=Heard()), patience=Patience(unknown_for_s=0.0))
+    assert _paths(await registry.schema(schema_id)) == _paths(await registry.newest("crm")) == ["id"]
+    assert isinstance(await registry.schema(99), Refused)
+    assert await registry.newest("pos") is None
+    await registry.close()
+
+
+def test_every_error_of_the_http_library_is_waited_out() -> None:
+    """None goes unmapped: all that a request can raise is an HTTPError; the rest is misuse, or a bad address."""
+    errors = {
+        name
+        for name, found in vars(httpx2).items()
+        if isinstance(found, type) and issubclass(found, Exception) and not issubclass(found, httpx2.HTTPError)
+    }
+    misuse = {"StreamError", "StreamClosed", "StreamConsumed", "RequestNotRead", "ResponseNotRead", "CookieConflict"}
+    assert errors == misuse | {"InvalidURL"}
