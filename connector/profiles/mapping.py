@@ -1,0 +1,233 @@
+"""A change becomes a row: the profile's id and its attributes as text, by the user's mapping.
+
+It promises that a cell lands under its own attribute or the record is refused with a reason, and that no text it
+writes holds a value of a profile. A mapping that does not fit the schema is found by `check` at start, or raises
+`BlockedError` at run time: it is never skipped. Called by the pipeline for every frame of the decoder.
+"""
+
+from __future__ import annotations
+
+import difflib
+import unicodedata
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+
+from connector.errors import BlockedError, SettingError
+from connector.profiles.text import branches, is_union, text, unsupported
+from connector.records import ASSIGNMENT, ID, OFFSET, ROW, Reason
+
+if TYPE_CHECKING:
+    from collections import abc
+
+    from polars._typing import SchemaDict
+
+# The documents give 60, 128 and 256 for an id; 128 satisfies all that are current (Adobe's limits page says 256,
+# at.js getOffers 128). Names: 128 (the same page).
+MAX_ID_CHARS: Final = 128
+MAX_NAME_CHARS: Final = 128
+
+# `+` and `/` cannot be sent in an id at all, encoded or not (AdobeDocs bulk-profile-update-api.md); a comma or a
+# line end would shift the row if Target decodes before it splits; other control characters match no page's id.
+_FORBIDDEN_IN_ID: Final = r"[+/,\p{Cc}]"
+_SEPARATORS: Final = r"[,\r\n]"
+
+# Target shows a bulk attribute `x` as `profile.x`, so these would be its own (AdobeDocs variables-profiles-parameters-
+# methods.md) or the key column of the file.
+_RESERVED: Final = frozenset(
+    {
+        "pcId",
+        "thirdPartyId",
+        "sessionId",
+        "sessionCount",
+        "browserTime",
+        "averageDaysBetweenVisits",
+        "categoryAffinity",
+        "activeActivities",
+        "firstSessionStart",
+    }
+)
+_REFUSED: Final[SchemaDict] = {ROW: pl.UInt32, "reason": pl.String, "detail": pl.String}
+_NAMES_SHOWN: Final = 10
+
+
+class UnsafeText(StrEnum):
+    """What happens to a value that holds a comma, CR or LF, until Target is proven to take them encoded."""
+
+    DEAD_LETTER = "dead_letter"  # the record is refused
+    REPLACE = "replace"  # each of them becomes one space, CR LF together one
+    ENCODE = "encode"  # sent percent-encoded, and trusted to come back
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mapped:
+    """What became of a frame of changes.
+
+    Attributes:
+        rows: ROW, ASSIGNMENT, OFFSET, ID (String, never null), then one String column per attribute in the order of
+            the mapping; null means "leave unchanged". In the order of the changes.
+        refused: ROW, "reason" (a code of Reason), "detail" (names attributes, never a value); one line per record.
+    """
+
+    rows: pl.DataFrame
+    refused: pl.DataFrame
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """Which field of a change is the profile's id, and which become which attributes.
+
+    Attributes:
+        id: dotted path of the id.
+        attributes: path by Target's name; None takes every field but the id, under its path as the name.
+        unsafe_text: what to do with separators inside a value.
+    """
+
+    id: str
+    attributes: abc.Mapping[str, str] | None
+    unsafe_text: UnsafeText = UnsafeText.DEAD_LETTER
+
+    @property
+    def paths(self) -> abc.Sequence[str] | None:
+        """What the decoder must give, each path once; None for everything."""
+        return None if self.attributes is None else list(dict.fromkeys([self.id, *self.attributes.values()]))
+
+    def check(self, dtypes: abc.Mapping[str, pl.DataType], where: str) -> None:
+        """Hold the mapping against a schema, as the newest one at start.
+
+        Args:
+            dtypes: type by path of everything that the schema has.
+            where: what the user knows the schema by, such as "topic crm.customers".
+
+        Raises:
+            SettingError: the first thing that does not fit, with the remedy.
+        """
+        for path in self.paths or [self.id]:
+            if path not in dtypes:
+                raise SettingError(f"{where}: {_missing(path, dtypes)}")
+        if misfit := self._misfit(dtypes):
+            raise SettingError(f"{where}: {misfit}")
+
+    def rows(self, changes: pl.DataFrame, where: str = "a change") -> Mapped:
+        """Turn changes into rows.
+
+        Args:
+            changes: ROW (UInt32), ASSIGNMENT, OFFSET, then one column per path. An attribute's path without a
+                column (a writer schema without that field) gives null.
+            where: what the user knows the changes by, for the error.
+
+        Raises:
+            BlockedError: this schema lacks the id, or has an attribute that cannot be sent.
+        """
+        if self.id not in changes.columns:
+            raise BlockedError(f"{where}: {_missing(self.id, changes.drop(ROW, ASSIGNMENT, OFFSET).schema)}")
+        if misfit := self._misfit(changes.schema):
+            raise BlockedError(f"{where}: {misfit}")
+        pairs = {ID: self.id, **self._attributes_in(changes.schema)}
+        rows = changes.select(ROW, ASSIGNMENT, OFFSET, *_texts(pairs, changes.schema))
+        rows = rows.with_columns(_cleaned(name, self.unsafe_text) for name in pairs)
+        refused = _bad_ids(rows, self.id)
+        if self.unsafe_text is UnsafeText.DEAD_LETTER:
+            refused = refused.vstack(_unsafe(rows, _may_hold_separators(pairs, changes.schema)))
+        if refused.is_empty():
+            return Mapped(rows, refused)
+        refused = refused.unique(subset=ROW, keep="first", maintain_order=True).sort(ROW)
+        return Mapped(rows.filter(~pl.col(ROW).is_in(refused[ROW].implode())), refused)
+
+    def _attributes_in(self, dtypes: abc.Mapping[str, pl.DataType]) -> abc.Mapping[str, str]:
+        if self.attributes is not None:
+            return self.attributes
+        return {path: path for path in dtypes if path != self.id and path not in (ROW, ASSIGNMENT, OFFSET)}
+
+    def _misfit(self, dtypes: abc.Mapping[str, pl.DataType]) -> str | None:
+        """The first type or name that does not fit; a path without a type is passed over."""
+        if not _is_id(dtypes[self.id]):
+            reason = unsupported(dtypes[self.id]) or f"is of type {dtypes[self.id]}"
+            return f"the id `{self.id}` {reason}; an id must be text, an enum or a whole number"
+        for name, path in self._attributes_in(dtypes).items():
+            if problem := check_name(name):
+                remedy = "list the attributes instead of `all`" if self.attributes is None else "choose another name"
+                return f"attribute `{name}`: {problem}; {remedy}"
+            if path in dtypes and (problem := unsupported(dtypes[path])):
+                return f"attribute `{name}`: `{path}` {problem}"
+        return None
+
+
+def check_name(name: str) -> str | None:
+    """Say why Target could not take an attribute of this name; None where it can.
+
+    Only what is sure to go wrong is refused. Prefixes that Target uses for other things (`user.`, `crs.`, `entity.`,
+    `geolocation.`, `mobile.`) are harmless here, as the attribute is shown as `profile.user.…`.
+    """
+    if not name or len(name) > MAX_NAME_CHARS:
+        return f"a name has 1 to {MAX_NAME_CHARS} characters"
+    if name.startswith(("#", "^", "*")):  # ours, and what Polars takes for a pattern
+        return "a name cannot begin with `#`, `^` or `*`"
+    if any(char == "," or unicodedata.category(char) == "Cc" for char in name):
+        return "a name cannot hold a comma, a line end or another control character"
+    if name.startswith("profile."):
+        return "the name goes without `profile.`, which Target puts in front itself"
+    if name in _RESERVED or name.startswith("mbox"):
+        return "the name is one of Target's own"
+    return None
+
+
+def _is_id(dtype: pl.DataType) -> bool:
+    if isinstance(dtype, pl.Struct):
+        return is_union(dtype) and all(_is_id(held) for held in branches(dtype))
+    whole = isinstance(dtype, pl.Decimal) and dtype.scale == 0
+    return whole or dtype.is_integer() or isinstance(dtype, pl.String | pl.Categorical | pl.Enum)
+
+
+def _missing(path: str, dtypes: abc.Mapping[str, pl.DataType]) -> str:
+    if inside := [known for known in dtypes if known.startswith(f"{path}.")]:
+        return f"`{path}` is a record, which has no text form of its own: name one of its fields, such as `{inside[0]}`"
+    near = difflib.get_close_matches(path, dtypes, n=1)
+    shown = ", ".join(f"`{known}`" for known in list(dtypes)[:_NAMES_SHOWN]) or "none"
+    more = ", …" if len(dtypes) > _NAMES_SHOWN else ""
+    hint = f"did you mean `{near[0]}`?" if near else f"it has {shown}{more}"
+    return f"the schema has no field `{path}`: {hint}"
+
+
+def _texts(pairs: abc.Mapping[str, str], dtypes: abc.Mapping[str, pl.DataType]) -> abc.Iterator[pl.Expr]:
+    for name, path in pairs.items():
+        held = text(pl.col(path), dtypes[path]) if path in dtypes else pl.lit(None, dtype=pl.String)
+        yield held.alias(name)
+
+
+def _cleaned(name: str, unsafe_text: UnsafeText) -> pl.Expr:
+    """Empty text says "leave unchanged" to Target just as a missing one does, so it becomes null."""
+    kept: pl.Expr = pl.when(pl.col(name) != "").then(pl.col(name))
+    # An id with a separator is refused whatever the policy: the profile `a,b` must not become the profile `a b`.
+    if unsafe_text is UnsafeText.REPLACE and name != ID:
+        kept = kept.str.replace_all(rf"\r\n|{_SEPARATORS}", " ")
+    return kept.alias(name)
+
+
+def _bad_ids(rows: pl.DataFrame, path: str) -> pl.DataFrame:
+    held = pl.col(ID)
+    checks = (
+        (held.is_null(), Reason.ID_MISSING, "is null or empty"),
+        (held.str.len_chars() > MAX_ID_CHARS, Reason.ID_TOO_LONG, f"has more than {MAX_ID_CHARS} characters"),
+        (held.str.contains(_FORBIDDEN_IN_ID), Reason.ID_FORBIDDEN, "holds `+`, `/`, a comma or a control character"),
+    )
+    return pl.concat(
+        rows.filter(bad).select(ROW, reason=pl.lit(reason.value), detail=pl.lit(f"the id `{path}` {what}"))
+        for bad, reason, what in checks
+    )
+
+
+def _may_hold_separators(pairs: abc.Mapping[str, str], dtypes: abc.Mapping[str, pl.DataType]) -> abc.Sequence[str]:
+    held = {name: dtypes[path] for name, path in pairs.items() if path in dtypes and name != ID}
+    return [name for name, dtype in held.items() if not (dtype.is_numeric() or dtype.is_temporal())]
+
+
+def _unsafe(rows: pl.DataFrame, names: abc.Sequence[str]) -> pl.DataFrame:
+    if not names:
+        return pl.DataFrame(schema=_REFUSED)
+    flags = rows.select(ROW, *(pl.col(name).str.contains(_SEPARATORS) for name in names))
+    listed = pl.concat_str((pl.when(name).then(pl.lit(name)) for name in names), separator=", ", ignore_nulls=True)
+    detail = pl.concat_str(pl.lit("a comma, CR or LF in "), listed)
+    return flags.filter(pl.any_horizontal(names)).select(ROW, reason=pl.lit(Reason.UNSAFE_TEXT.value), detail=detail)

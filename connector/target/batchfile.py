@@ -1,0 +1,132 @@
+"""Rows become the body of one call to Target's Bulk Profile Update API, byte for byte.
+
+    batch=thirdPartyId,loyaltyTier,city
+    id-1,gold,S%C3%A3o%20Paulo
+    id-2,,Graz
+
+Promises: whatever text a cell holds, it cannot end its cell, its row or the form parameter; every row has every cell;
+the same rows give the same bytes; no body is over Target's limits. Pure, in columns. The window calls `encode` for
+what survived merging, delivery the rest. The form is that of AdobeDocs profile-bulk-api.md.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import Final
+from urllib.parse import quote
+
+import polars as pl
+import polars.selectors as cs
+
+from connector.records import ID
+
+# AdobeDocs profile-bulk-api.md: at most 500,000 rows and under 50 MB a file. It does not say whether the header counts
+# as a row, nor what a MB is: here the header counts, a MB is 1,000,000 bytes, and a body stays below, not at, the size.
+HARD_MAX_ROWS: Final = 500_000
+HARD_MAX_BYTES: Final = 50_000_000
+
+# RFC 3986's unreserved characters stay; everything else is percent-encoded, the space as %20: a `+` is a space only
+# to a form decoder, and Target may or may not be one.
+_NEEDS_ENCODING: Final = r"[^A-Za-z0-9\-_.~]"
+_ASCII: Final = {char: quote(char, safe="") for char in map(chr, range(128)) if quote(char, safe="") != char}
+
+
+def encode(rows: pl.DataFrame) -> pl.DataFrame:
+    """Percent-encode (UTF-8) the text of ID and of every attribute.
+
+    Args:
+        rows: any columns; String columns other than bookkeeping (`#…`) and ID itself are encoded.
+
+    Returns:
+        The same columns; null stays null, and two different texts stay different.
+    """
+    texts = (pl.col(ID), cs.string() - cs.starts_with("#"))
+    return rows.with_columns(_encoded(column) for column in rows.select(*texts))
+
+
+def body(rows: pl.DataFrame, id_type: str) -> bytes:
+    """Build the body: header and rows, lines parted by LF, none after the last.
+
+    Args:
+        rows: encoded; ID (never null) and the attributes in the order wanted; no other columns.
+        id_type: the name of the first column, thirdPartyId or pcId.
+    """
+    attributes = _attributes(rows)
+    buffer = io.BytesIO()
+    buffer.write(_header(attributes, id_type) + b"\n")
+    rows.select(ID, *attributes).write_csv(
+        buffer, include_header=False, quote_style="never", null_value="", line_terminator="\n"
+    )
+    return buffer.getvalue().removesuffix(b"\n")
+
+
+def size_bytes(rows: pl.DataFrame, id_type: str) -> int:
+    """How many bytes `body` of the same arguments has, without building it."""
+    return len(_header(_attributes(rows), id_type)) + int(_line_bytes(rows).sum())
+
+
+def oversized(rows: pl.DataFrame, id_type: str, max_bytes: int = HARD_MAX_BYTES) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Set apart the rows that no body can hold: alone with the header they are not under `max_bytes`.
+
+    Returns:
+        The rows that fit, and those that do not, which are for the dead letters.
+    """
+    fits = _line_bytes(rows) < max_bytes - len(_header(_attributes(rows), id_type))
+    return rows.filter(fits), rows.filter(~fits)
+
+
+def parts(
+    rows: pl.DataFrame, id_type: str, max_rows: int = HARD_MAX_ROWS, max_bytes: int = HARD_MAX_BYTES
+) -> list[pl.DataFrame]:
+    """Cut rows into as few contiguous slices as have bodies inside the limits; none for no rows.
+
+    Args:
+        rows: as for `body`.
+        id_type: as for `body`.
+        max_rows: lines of a body, the header among them.
+        max_bytes: a body is smaller than this.
+
+    Raises:
+        ValueError: a row alone is over the limits; `oversized` sets those apart.
+    """
+    room = max_bytes - 1 - len(_header(_attributes(rows), id_type))
+    ends = _line_bytes(rows).cum_sum()
+    slices: list[pl.DataFrame] = []
+    start, used = 0, 0
+    while start < rows.height:  # once per body, not per row
+        end = min(int(ends.search_sorted(used + room, side="right")), start + max_rows - 1)
+        if end <= start:
+            raise ValueError("a row alone is over the limits of a body")
+        slices.append(rows[start:end])
+        start, used = end, int(ends[end - 1])
+    return slices
+
+
+def _encoded(text: pl.Series) -> pl.Series:
+    if not text.str.contains(_NEEDS_ENCODING).any():
+        return text
+    # One pass that replaces single characters: none of the patterns is part of another, and `%` itself is one.
+    codes = _ASCII | {char: quote(char) for char in _non_ascii(text)}
+    return text.str.replace_many(list(codes), list(codes.values()))
+
+
+def _non_ascii(text: pl.Series) -> list[str]:
+    """Each character beyond ASCII that the column holds, once."""
+    if text.str.len_bytes().equals(text.str.len_chars()):
+        return []
+    found: list[str] = text.str.extract_all(r"[^\x00-\x7f]").list.explode().drop_nulls().unique().to_list()
+    return found
+
+
+def _attributes(rows: pl.DataFrame) -> list[str]:
+    return [name for name in rows.columns if name != ID]
+
+
+def _header(attributes: list[str], id_type: str) -> bytes:
+    return f"batch={','.join([id_type, *(quote(name, safe='') for name in attributes)])}".encode()
+
+
+def _line_bytes(rows: pl.DataFrame) -> pl.Series:
+    """Bytes that each row adds to a body: its cells, a comma between them, and the LF in front."""
+    cells = pl.sum_horizontal(pl.all().str.len_bytes().cast(pl.UInt64))
+    return rows.select(cells + pl.lit(rows.width, dtype=pl.UInt64)).to_series()

@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+from itertools import pairwise
+from urllib.parse import quote
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from connector.records import ASSIGNMENT, ID, OFFSET
+from connector.target.batchfile import HARD_MAX_BYTES, HARD_MAX_ROWS, body, encode, oversized, parts, size_bytes
+
+
+def table(rows: list[tuple[str | None, ...]], *names: str) -> pl.DataFrame:
+    return pl.DataFrame(rows, schema=dict.fromkeys([ID, *names], pl.String), orient="row")
+
+
+def plain(count: int) -> pl.DataFrame:
+    """Rows of 9 bytes each with their line feed, under a header of 12."""
+    return table([(f"id-{n:02d}", "xx") for n in range(count)], "a")
+
+
+def test_golden_bytes() -> None:
+    """The body is Adobe's form to the byte: header, full-width rows, empty for null, LF between, none at the end."""
+    rows = table([("id-1", "gold", "São Paulo"), ("id-2", None, "Graz"), ("id-3", None, None)], "loyaltyTier", "city")
+    assert body(encode(rows), "thirdPartyId") == (
+        b"batch=thirdPartyId,loyaltyTier,city\nid-1,gold,S%C3%A3o%20Paulo\nid-2,,Graz\nid-3,,"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("AZaz09-_.~", "AZaz09-_.~", id="unreserved characters stay"),
+        pytest.param("a b", "a%20b", id="a space is %20, never a plus"),
+        pytest.param("a+b", "a%2Bb", id="a plus"),
+        pytest.param("a&b=c", "a%26b%3Dc", id="what ends a form parameter"),
+        pytest.param("100%", "100%25", id="a percent sign"),
+        pytest.param("%2C", "%252C", id="text that looks encoded"),
+        pytest.param("a,b", "a%2Cb", id="a comma"),
+        pytest.param("a\r\nb", "a%0D%0Ab", id="a line end"),
+        pytest.param('"a"', "%22a%22", id="quotes"),
+        pytest.param("#/?|", "%23%2F%3F%7C", id="reserved characters"),
+        pytest.param("\x00\x7f", "%00%7F", id="control characters"),
+        pytest.param("é", "%C3%A9", id="two bytes of UTF-8"),
+        pytest.param("한", "%ED%95%9C", id="three bytes"),
+        pytest.param("👩‍🚀", "%F0%9F%91%A9%E2%80%8D%F0%9F%9A%80", id="an emoji of three characters"),
+        pytest.param("\u2028", "%E2%80%A8", id="a line separator of Unicode"),
+    ],
+)
+def test_encoding(text: str, expected: str) -> None:
+    """Every character but the unreserved ones is percent-encoded UTF-8, in ids as in attributes."""
+    assert encode(table([(text, text)], "a")).row(0) == (expected, expected)
+
+
+def test_encoding_leaves_bookkeeping_and_null_alone() -> None:
+    """Positions, columns that are not text, and null pass unchanged."""
+    rows = pl.DataFrame({ID: ["a b"], "x": [None], ASSIGNMENT: [1], OFFSET: [2]}, schema_overrides={"x": pl.String})
+    assert encode(rows).to_dicts() == [{ID: "a%20b", "x": None, ASSIGNMENT: 1, OFFSET: 2}]
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.lists(st.none() | st.text(), min_size=1))
+def test_encoding_is_that_of_the_standard_library(texts: list[str | None]) -> None:
+    """In columns or one by one, the result is the same, so two different texts never become one."""
+    found = encode(table([("id", text) for text in texts], "a"))["a"].to_list()
+    assert found == [None if text is None else quote(text, safe="") for text in texts]
+
+
+def test_names_are_encoded_too() -> None:
+    """A name may hold anything and still be one cell of the header."""
+    assert body(table([("a", "1")], "Größe & Maß"), "pcId") == b"batch=pcId,Gr%C3%B6%C3%9Fe%20%26%20Ma%C3%9F\na,1"
+
+
+def test_the_id_comes_first() -> None:
+    """Wherever ID stands in the frame, it is the first cell; the other columns keep their order."""
+    rows = table([("a", "1", "2")], "z", "b").select("z", ID, "b")
+    assert body(rows, "pcId") == b"batch=pcId,z,b\na,1,2"
+
+
+ENCODED = st.text(alphabet="ab%20", max_size=5)
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(st.tuples(ENCODED.filter(bool), st.none() | ENCODED, st.none() | ENCODED)))
+def test_size_is_that_of_the_body(rows: list[tuple[str | None, ...]]) -> None:
+    """The size is exact, so that a limit means what it says."""
+    frame = table(rows, "Größe", "b")
+    assert size_bytes(frame, "pcId") == len(body(frame, "pcId"))
+
+
+def test_parts_of_a_batch_within_the_limits_is_the_batch() -> None:
+    """Nothing is cut without need, and no rows make no body."""
+    rows = plain(5)
+    assert [part.height for part in parts(rows, "pcId")] == [5]
+    assert parts(rows.head(0), "pcId") == []
+
+
+@pytest.mark.parametrize(
+    ("max_rows", "max_bytes", "heights"),
+    [
+        pytest.param(11, 10_000, [10], id="the header is one of the rows"),
+        pytest.param(10, 10_000, [9, 1], id="a row too many"),
+        pytest.param(4, 10_000, [3, 3, 3, 1], id="many parts"),
+        pytest.param(99, 12 + 10 * 9 + 1, [10], id="a byte below the size"),
+        pytest.param(99, 12 + 10 * 9, [9, 1], id="at the size is too large"),
+        pytest.param(99, 12 + 9 + 1, [1] * 10, id="room for one row"),
+        pytest.param(3, 12 + 3 * 9 + 1, [2] * 5, id="both limits"),
+    ],
+)
+def test_parts_keep_both_limits(max_rows: int, max_bytes: int, heights: list[int]) -> None:
+    """Slices are as few as the limits allow and in order; a body stays under the bytes and at the rows at most."""
+    rows = plain(10)
+    found = parts(rows, "pcId", max_rows, max_bytes)
+    assert [part.height for part in found] == heights
+    assert pl.concat(found).equals(rows)
+    assert all(len(body(part, "pcId")) < max_bytes for part in found)
+
+
+def test_a_row_that_no_body_can_hold_is_set_apart() -> None:
+    """What alone is too large goes to the dead letters; the others are sent, and one byte decides."""
+    rows = table([("a", "x" * 10), ("b", "x" * 11), ("c", None)], "a")
+    max_bytes = len(b"batch=pcId,a\na,") + 10 + 1
+    fits, too_large = oversized(rows, "pcId", max_bytes)
+    assert (fits[ID].to_list(), too_large[ID].to_list()) == (["a", "c"], ["b"])
+    assert pl.concat(parts(fits, "pcId", max_bytes=max_bytes)).equals(fits)
+    with pytest.raises(ValueError, match="over the limits"):
+        parts(rows, "pcId", max_bytes=max_bytes)
+
+
+def test_the_hard_limits_are_adobes() -> None:
+    """500,000 rows with the header, and under 50 MB in the smaller of the two megabytes."""
+    rows = pl.select(pl.int_range(HARD_MAX_ROWS, dtype=pl.Int64).cast(pl.String).alias(ID), a=pl.lit("x" * 90))
+    found = parts(rows, "pcId")
+    assert sum(part.height for part in found) == HARD_MAX_ROWS == 500_000
+    assert len(found) == 2
+    assert all(1 + part.height <= 500_000 for part in found)
+    assert all(size_bytes(part, "pcId") < HARD_MAX_BYTES == 50_000_000 for part in found)
+
+
+ROWS = st.lists(st.tuples(ENCODED.filter(bool), st.none() | ENCODED), max_size=30)
+
+
+@settings(deadline=None, max_examples=100)
+@given(ROWS, st.integers(2, 8), st.integers(16, 60))
+def test_parts_lose_nothing(rows: list[tuple[str | None, ...]], max_rows: int, max_bytes: int) -> None:
+    """Whatever the limits, each row is in exactly one part or set apart, and no two neighbours would fit together."""
+    frame = table(rows, "a")
+    fits, too_large = oversized(frame, "pcId", max_bytes)
+    found = parts(fits, "pcId", max_rows, max_bytes)
+    assert pl.concat([fits.head(0), *found]).equals(fits)
+    assert fits.height + too_large.height == frame.height
+    assert all(0 < part.height < max_rows and len(body(part, "pcId")) < max_bytes for part in found)
+    for part, following in pairwise(found):
+        grown = part.vstack(following.head(1))
+        assert grown.height >= max_rows or size_bytes(grown, "pcId") >= max_bytes

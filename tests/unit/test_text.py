@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import datetime as dt
+import json
+import math
+import re
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from connector.profiles.text import text, unsupported
+
+NOON = dt.datetime(2024, 1, 31, 12, 0, 0, 123_456, tzinfo=dt.UTC)
+NOON_NS = int(dt.datetime(2024, 1, 31, 12, tzinfo=dt.UTC).timestamp()) * 10**9 + 123_456_789
+UNION = pl.Struct({"?string": pl.String(), "?long": pl.Int64()})
+COUNTS = pl.List(pl.Struct({"key": pl.String(), "value": pl.Boolean()}))
+ITEMS = pl.List(pl.Struct({"sku": pl.String(), "count": pl.Int32()}))
+
+# What docs/types.md says of a value, by the columns "column" and "for example".
+EXAMPLES: dict[tuple[str, str], pl.Series] = {
+    ("Boolean", "true"): pl.Series([True]),
+    ("Int32", "minus five"): pl.Series([-5], dtype=pl.Int32),
+    ("Int64", "the largest"): pl.Series([2**63 - 1], dtype=pl.Int64),
+    ("Float32", "a tenth"): pl.Series([0.1], dtype=pl.Float32),
+    ("Float64", "one"): pl.Series([1.0]),
+    ("Float64", "ten to the power of -7"): pl.Series([1e-7]),
+    ("Float64", "not a number"): pl.Series([math.nan]),
+    ("String", "as it is"): pl.Series(["São Paulo", "0b5e7c1a-6f0a-4c51-9d0f-3c3a3f1f2e11"]),
+    ("String", "the symbol"): pl.Series(["GOLD"]),
+    ("Decimal(10, 2)", "one and a half, scale 2"): pl.Series([Decimal("1.5")], dtype=pl.Decimal(10, 2)),
+    ("String", "all digits"): pl.Series(["1.50"]),
+    ("Date", ""): pl.Series([NOON.date()]),
+    ("Time", ""): pl.Series([NOON.time()]),
+    ("Datetime(ms, UTC)", "3 digits, UTC"): pl.Series([NOON], dtype=pl.Datetime("ms", "UTC")),
+    ("Datetime(us, UTC)", "6 digits, UTC"): pl.Series([NOON], dtype=pl.Datetime("us", "UTC")),
+    ("Datetime(ns, UTC)", "9 digits, UTC"): pl.Series([NOON_NS]).cast(pl.Datetime("ns", "UTC")),
+    ("Datetime(ms)", "no zone"): pl.Series([NOON.replace(tzinfo=None)], dtype=pl.Datetime("ms")),
+    ("Datetime(us)", "no zone"): pl.Series([NOON.replace(tzinfo=None)], dtype=pl.Datetime("us")),
+    ("List(Int32)", "JSON"): pl.Series([[1, None, 3]], dtype=pl.List(pl.Int32)),
+    ("List(String)", "JSON"): pl.Series([["a", 'b"c']]),
+    ("List(Struct)", "JSON"): pl.Series([[{"sku": "a1", "count": 2}]], dtype=ITEMS),
+    ("List(Struct(key, value))", "JSON"): pl.Series(
+        [[{"key": "web", "value": True}, {"key": "shop", "value": None}]], dtype=COUNTS
+    ),
+    ("Struct(?string, ?long)", "that of its one type"): pl.Series([{"?string": None, "?long": 42}], dtype=UNION),
+    ("Null", ""): pl.Series([None]),
+}
+
+
+def texts(column: pl.Series) -> list[str | None]:
+    found: list[str | None] = column.alias("x").to_frame().select(text(pl.col("x"), column.dtype)).to_series().to_list()
+    return found
+
+
+def documented() -> list[tuple[tuple[str, str], str | None]]:
+    page = Path(__file__).parents[2].joinpath("docs/types.md").read_text(encoding="utf-8")
+    rows = [line.strip("|\n").split("|") for line in page.splitlines() if line.startswith("|")][2:]
+    stripped = [[cell.strip() for cell in row] for row in rows]
+    return [((row[1].strip("`"), row[2]), row[3].strip("`") or None) for row in stripped]
+
+
+def as_series(values: list[Any], dtype: Any) -> list[str | None]:
+    return texts(pl.Series(values, dtype=dtype))
+
+
+@pytest.mark.parametrize(("example", "expected"), documented(), ids=str)
+def test_docs_say_what_the_code_does(example: tuple[str, str], expected: str | None) -> None:
+    """Every line of the table in docs/types.md is what Target gets."""
+    assert expected in texts(EXAMPLES[example])
+
+
+def test_docs_show_every_example() -> None:
+    """No type is proven here and missing from docs/types.md."""
+    assert {example for example, _ in documented()} == set(EXAMPLES)
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype", "expected"),
+    [
+        pytest.param(
+            [NOON], pl.Datetime("ms", "Asia/Tokyo"), "2024-01-31T12:00:00.123Z", id="another zone becomes UTC"
+        ),
+        pytest.param([dt.datetime(1, 1, 1)], pl.Datetime("us"), "0001-01-01T00:00:00.000000", id="the first year"),  # noqa: DTZ001 (a local time)
+        pytest.param([dt.date(9999, 12, 31)], pl.Date(), "9999-12-31", id="the last day"),
+        pytest.param([dt.time(0)], pl.Time(), "00:00:00.000000", id="midnight"),
+        pytest.param([Decimal("-0.05")], pl.Decimal(38, 2), "-0.05", id="a small negative decimal"),
+        pytest.param([-0.0], pl.Float64(), "-0.0", id="minus zero"),
+        pytest.param([1e16], pl.Float64(), "1e+16", id="a large float"),
+        pytest.param(["Å"], pl.Categorical(), "Å", id="a category"),
+        pytest.param([[]], pl.List(pl.String), "[]", id="an empty array"),
+        pytest.param([[]], COUNTS, "{}", id="an empty map"),
+        pytest.param([[[1], None, []]], pl.List(pl.List(pl.Int32)), "[[1],null,[]]", id="arrays in an array"),
+        pytest.param([[None, None]], pl.List(pl.Null), "[null,null]", id="an array of nothing but null"),
+        pytest.param([[1.5, math.nan, math.inf]], pl.List(pl.Float64), "[1.5,null,null]", id="no NaN in JSON"),
+        pytest.param([[Decimal("1.50")]], pl.List(pl.Decimal(9, 2)), "[1.50]", id="a decimal in JSON is a number"),
+        pytest.param([[NOON]], pl.List(pl.Datetime("ms", "UTC")), '["2024-01-31T12:00:00.123Z"]', id="time in JSON"),
+        pytest.param([[None, {"sku": None, "count": 1}]], ITEMS, '[null,{"sku":null,"count":1}]', id="null in records"),
+        pytest.param([[{"?string": "a"}, {"?long": 5}, {}]], pl.List(UNION), '["a",5,null]', id="unions in an array"),
+        pytest.param([{"?string": ""}], UNION, "", id="empty text in a union"),
+        pytest.param([{}], UNION, None, id="a union that holds null"),
+        pytest.param([None], pl.List(pl.Int32), None, id="a null array"),
+    ],
+)
+def test_text_of_a_value(values: list[Any], dtype: pl.DataType, expected: str | None) -> None:
+    """A value has the text that docs/types.md describes, at the edges too."""
+    assert as_series(values, dtype) == [expected]
+
+
+def test_a_record_in_a_union_is_json() -> None:
+    """Where one branch of a union is a record, its text is a JSON object."""
+    dtype = pl.Struct({"?string": pl.String(), "?Address": pl.Struct({"city": pl.String()})})
+    assert as_series([{"?Address": {"city": "Graz"}}, {"?string": "x"}], dtype) == ['{"city":"Graz"}', "x"]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "remedy"),
+    [
+        pytest.param(pl.Binary(), "let the producer send text", id="bytes"),
+        pytest.param(pl.List(pl.Binary), "let the producer send text", id="bytes in an array"),
+        pytest.param(pl.Struct({"?a": pl.Binary(), "?b": pl.String()}), "let the producer send text", id="in a union"),
+        pytest.param(pl.Struct({"city": pl.String()}), "name one of its fields", id="a record"),
+        pytest.param(pl.Struct([]), "name one of its fields", id="a record without fields"),
+        pytest.param(pl.Duration("us"), "leave it out", id="a type that no Avro type becomes"),
+    ],
+)
+def test_a_type_without_text_is_refused_with_the_remedy(dtype: pl.DataType, remedy: str) -> None:
+    """Bytes and records have no text: the reason says what to do instead, and `text` will not guess."""
+    assert remedy in (unsupported(dtype) or "")
+    with pytest.raises(ValueError, match=re.escape(remedy)):
+        text(pl.col("x"), dtype)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.lists(st.none() | st.text()) | st.none(), min_size=1))
+def test_json_reads_back_as_the_same_texts(values: list[list[str | None] | None]) -> None:
+    """Whatever text an array holds, its JSON reads back as that array."""
+    found = as_series(values, pl.List(pl.String))
+    assert [None if one is None else json.loads(one) for one in found] == values
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.dictionaries(st.text(), st.none() | st.floats(allow_nan=False, allow_infinity=False)))
+def test_json_of_a_map_reads_back_in_its_order(value: dict[str, float | None]) -> None:
+    """Whatever keys a map has, its JSON reads back as that map, in the same order."""
+    entries = [{"key": key, "value": number} for key, number in value.items()]
+    (found,) = as_series([entries], pl.List(pl.Struct({"key": pl.String(), "value": pl.Float64()})))
+    assert list(json.loads(found or "").items()) == list(value.items())
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.floats(allow_nan=False), min_size=1))
+def test_a_float_reads_back_as_the_same_number(values: list[float]) -> None:
+    """The text of a double loses nothing."""
+    assert [float(one or "") for one in as_series(values, pl.Float64())] == values
