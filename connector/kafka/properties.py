@@ -1,0 +1,79 @@
+"""librdkafka's properties, sorted: which the consumer gets, which only concern the connection.
+
+The settings refuse the properties that would break a promise before they come here.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# What a producer or an admin client would warn about: librdkafka's CONFIGURATION.md, column C/P = C.
+_CONSUMER_ONLY = frozenset(
+    {
+        "auto.commit.interval.ms",
+        "auto.offset.reset",
+        "check.crcs",
+        "coordinator.query.interval.ms",
+        "enable.auto.commit",
+        "enable.auto.offset.store",
+        "enable.partition.eof",
+        "group.id",
+        "group.instance.id",
+        "group.protocol",
+        "group.protocol.type",
+        "group.remote.assignor",
+        "heartbeat.interval.ms",
+        "isolation.level",
+        "max.poll.interval.ms",
+        "partition.assignment.strategy",
+        "queued.max.messages.kbytes",
+        "queued.min.messages",
+        "session.timeout.ms",
+    }
+)
+_CONSUMER_PREFIX = "fetch."
+
+# Why each: docs/adr/0003. Users may override all but the first three, which the settings refuse.
+CONSUMER_DEFAULTS: Mapping[str, Any] = {
+    "enable.auto.offset.store": False,  # an offset is stored when its record is settled, not when it is read
+    "enable.auto.commit": True,  # librdkafka commits what is stored: each second, on revoke and on close
+    "auto.offset.reset": "earliest",  # the client's own default would skip what a new group has not seen
+    "auto.commit.interval.ms": 1000,
+    "partition.assignment.strategy": "cooperative-sticky",
+    "topic.metadata.refresh.interval.ms": 10_000,  # a topic created later is seen after 10 s, not after 5 minutes
+    "queued.max.messages.kbytes": 32 * 1024,  # one fetch queue of 32 MiB for all partitions
+    "fetch.queue.backoff.ms": 50,  # with a queue this small the default of 1 s lets it run dry
+    "socket.keepalive.enable": True,  # a NAT or a load balancer forgets an idle connection
+}
+_CLASSIC_ONLY = ("partition.assignment.strategy", "session.timeout.ms", "heartbeat.interval.ms")
+
+
+def consumer(bootstrap_servers: str, group_id: str, properties: Mapping[str, Any]) -> dict[str, Any]:
+    """All properties of the consumer: our defaults, then the user's.
+
+    With `group.protocol: consumer` the three properties are left out that librdkafka then refuses.
+    """
+    merged = {
+        **CONSUMER_DEFAULTS,
+        **properties,
+        "bootstrap.servers": bootstrap_servers,
+        "group.id": group_id,
+        "logger": logging.getLogger("librdkafka"),  # its lines would go to standard error as they are
+    }
+    if str(merged.get("group.protocol", "classic")).lower() == "consumer":
+        for name in _CLASSIC_ONLY:
+            merged.pop(name, None)
+    return merged
+
+
+def connection(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """What of the consumer's properties a producer or an admin client takes too."""
+    return {
+        name: value
+        for name, value in properties.items()
+        if name not in _CONSUMER_ONLY and not name.startswith(_CONSUMER_PREFIX)
+    }

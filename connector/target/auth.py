@@ -1,0 +1,42 @@
+"""The bearer token: read from its file at every call, so that a rotated one is picked up without a restart.
+
+At most a call a second is made, so reading a file of forty bytes each time costs nothing. Only `client` asks, and only
+for a URL that may see the token.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from connector.errors import SettingError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class TokenFile:
+    """A token that lives in a file."""
+
+    def __init__(self, path: Path) -> None:
+        """Read the token for the first time.
+
+        Raises:
+            SettingError: the file is missing, unreadable or empty.
+        """
+        self._path = path
+        try:
+            self._last = path.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            msg = f"target.token_file: {path} cannot be read ({type(error).__name__}); mount the file with the token"
+            raise SettingError(msg) from error
+        if not self._last:
+            msg = f"target.token_file: {path} is empty; write the token into it"
+            raise SettingError(msg)
+
+    def header(self) -> str:
+        """The value of the `Authorization` header; the last token known while the file is being replaced."""
+        # Unreadable while it is being replaced: the last token works, or is answered by 401 and asked for again.
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            self._last = self._path.read_text(encoding="utf-8").strip() or self._last
+        return f"Bearer {self._last}"

@@ -1,0 +1,90 @@
+"""One call to the Bulk Profile Update API over aiohttp: the thin edge between `delivery` and the network.
+
+Every time-out is explicit, TLS is always verified, a redirect is never followed (it would carry profiles and the
+token to another host) and no more of an answer is read than an answer can be. Whatever happens, the caller gets an
+`Answer`.
+"""
+
+from __future__ import annotations
+
+import ssl
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Protocol
+
+import aiohttp
+
+from connector.target.answer import Answer, Outcome, judge
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from connector.target.auth import TokenFile
+
+CONNECT_TIMEOUT_S = 10.0
+MAX_ANSWER_BYTES = 64 * 1024  # Target's answers are under 1 kB; a proxy's error page may be longer, and is cut
+
+
+class Client(Protocol):
+    """What delivery needs of the network."""
+
+    async def post(self, body: bytes) -> Answer:
+        """Send one batch; never raises for what the network or Target does."""
+
+
+class HttpClient:
+    """Target's endpoint of one client code and API version."""
+
+    def __init__(
+        self,
+        base_url: str,
+        client: str,
+        *,
+        timeout_s: float,
+        token: TokenFile | None = None,
+        ca_file: Path | None = None,
+    ) -> None:
+        """Make a client; must be called on the running event loop.
+
+        Args:
+            base_url: scheme and host; the settings allow plain http for loopback addresses only.
+            client: the client code, which is in the path as well as in the host.
+            timeout_s: for one call from beginning to end.
+            token: sent with every call, if given.
+            ca_file: certificates to trust beside the system's own.
+        """
+        self._url = f"{base_url.rstrip('/')}/m2/{client}/v2/profile/batchUpdate"
+        self._token = token
+        tls = ssl.create_default_context()
+        if ca_file is not None:
+            tls.load_verify_locations(cafile=ca_file)
+        self._session = aiohttp.ClientSession(
+            timeout=aiohttp.ClientTimeout(total=timeout_s, sock_connect=CONNECT_TIMEOUT_S),
+            connector=aiohttp.TCPConnector(limit=1, ssl=tls),
+            headers={"Content-Type": "application/x-www-form-urlencoded", "User-Agent": "target-connector"},
+        )
+
+    async def post(self, body: bytes) -> Answer:
+        """See Client."""
+        headers = {} if self._token is None else {"Authorization": self._token.header()}
+        try:
+            async with self._session.post(self._url, data=body, headers=headers, allow_redirects=False) as response:
+                answer = await _beginning(response.content)
+                return judge(response.status, response.headers, answer, datetime.now(UTC))
+        except TimeoutError:
+            return Answer(Outcome.UNAVAILABLE, "no answer in time")
+        except (aiohttp.ClientError, OSError) as error:
+            return Answer(Outcome.UNAVAILABLE, f"the call failed: {type(error).__name__}")
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._session.close()
+
+
+async def _beginning(content: aiohttp.StreamReader) -> bytes:
+    """As much of an answer as is looked at; the total time-out bounds one that drips."""
+    read = bytearray()
+    async for piece in content.iter_any():
+        read += piece
+        if len(read) >= MAX_ANSWER_BYTES:
+            break
+    return bytes(read[:MAX_ANSWER_BYTES])

@@ -1,0 +1,208 @@
+"""Delivery: brings the rows of a closed window to Target, however long it takes.
+
+Calls within the budget, reads the answer, and acts on it: the same bytes again while Target can't take them, halves
+while it refuses them, until every row is accepted or found to be refused on its own. There is never more than one
+call on the wire, and `quiet` lets the pipeline wait for its end, so that partitions change hands only between calls.
+The pipeline stores offsets; this module knows none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from connector.errors import BlockedError
+from connector.target import batchfile
+from connector.target.answer import Outcome
+from connector.telemetry import Part
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Awaitable, Callable
+
+    import polars as pl
+
+    from connector.target.answer import Answer
+    from connector.target.budget import Budget
+    from connector.target.client import Client
+    from connector.telemetry import Telemetry
+
+BUDGET_LOOK_S = 1.0  # the share may change while a call waits for its turn
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How delivery waits.
+
+    Attributes:
+        throttle_hold_s: after a 429 or 503 that does not say how long.
+        backoff_s: the first wait after a failure; doubled each time.
+        backoff_max_s: the longest.
+    """
+
+    throttle_hold_s: float = 60.0
+    backoff_s: float = 1.0
+    backoff_max_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Of one call: rows without the header, bytes of the body."""
+
+    id_type: str
+    max_rows: int
+    max_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """One row that Target refused in a batch of its own, and what Target said."""
+
+    row: pl.DataFrame
+    text: str
+
+
+@dataclass(slots=True)
+class Delivered:
+    """What became of the rows of one batch."""
+
+    rows: int = 0
+    size_bytes: int = 0
+    calls: int = 0
+    status_url: str | None = None
+    refused: list[Refused] = field(default_factory=list)
+    too_large: list[Refused] = field(default_factory=list)
+
+
+class Delivery:
+    """The acceptance rule, around a client and a budget."""
+
+    def __init__(  # noqa: PLR0913 (the ports of one part, named)
+        self,
+        client: Client,
+        budget: Budget,
+        limits: Limits,
+        pace: Pace,
+        telemetry: Telemetry,
+        *,
+        clock: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]],
+        random: random.Random,
+    ) -> None:
+        """Put the parts together; `clock` is the budget's, in seconds."""
+        self._client = client
+        self._budget = budget
+        self._limits = limits
+        self._pace = pace
+        self._telemetry = telemetry
+        self._clock = clock
+        self._sleep = sleep
+        self._random = random
+        self._wire = asyncio.Lock()
+
+    def quiet(self) -> asyncio.Lock:
+        """Held with `async with`, says: no call is on the wire, and none begins."""
+        return self._wire
+
+    def share(self, assigned: int, partitions: int) -> None:
+        """This replica owns `assigned` of all `partitions`, and may use that share of the budget."""
+        self._budget.set_share(assigned, partitions, self._clock())
+
+    async def deliver(self, rows: pl.DataFrame, *, ours: Callable[[], bool]) -> Delivered | None:
+        """Bring encoded rows to Target.
+
+        Args:
+            rows: as `batchfile.encode` leaves them: ID and one String column per attribute, one row per profile.
+            ours: asked before every call, with none on the wire; False ends the delivery.
+
+        Returns:
+            What became of the rows; None if `ours` said no. In a continuation of the last call, without the loop in
+            between, so that the caller can settle an accepted batch before anything else happens.
+
+        Raises:
+            BlockedError: no retry can help, or Target refuses every part of the batch.
+        """
+        done = Delivered()
+        fitting, over = batchfile.oversized(rows, self._limits.id_type, self._limits.max_bytes)
+        done.too_large = [Refused(over[i], "over the size of a batch on its own") for i in range(over.height)]
+        todo = deque(batchfile.parts(fitting, self._limits.id_type, self._limits.max_rows, self._limits.max_bytes))
+        while todo:
+            part = todo.popleft()
+            body = await asyncio.to_thread(batchfile.body, part, self._limits.id_type)
+            answer = await self._insist(body, done, ours)
+            if answer is None:
+                return None
+            if answer.outcome is Outcome.ACCEPTED:
+                done.rows += part.height
+                done.size_bytes += len(body)
+                done.status_url = answer.status_url
+            elif part.height > 1:
+                half = part.height // 2
+                todo.extendleft((part[half:], part[:half]))
+            else:
+                self._refuse(part, answer, done)
+        return done
+
+    @staticmethod
+    def _refuse(row: pl.DataFrame, answer: Answer, done: Delivered) -> None:
+        """Note a refused row, unless nothing at all is accepted: then it is not the row that is wrong."""
+        if done.refused and not done.rows:
+            msg = (
+                f"Target refuses every row of a batch ({answer.text}); check target.client, target.id_type and the"
+                " attribute names, then start again"
+            )
+            raise BlockedError(msg)
+        done.refused.append(Refused(row, f"{answer.text}: {answer.message}"))
+
+    async def _insist(self, body: bytes, done: Delivered, ours: Callable[[], bool]) -> Answer | None:
+        """Send the same bytes until the answer is about them and not about Target; None if `ours` said no."""
+        failures = 0
+        while True:
+            await self._wait_for_budget()
+            async with self._wire:
+                if not ours():
+                    return None
+                answer = await self._call(body)
+            done.calls += 1
+            match answer.outcome:
+                case Outcome.ACCEPTED | Outcome.REFUSED | Outcome.TOO_LARGE:
+                    self._telemetry.trouble(Part.TARGET, None)
+                    return answer
+                case Outcome.MISCONFIGURED:
+                    msg = f"Target answers {answer.text}; check target.base_url and target.client, then start again"
+                    raise BlockedError(msg)
+                case Outcome.THROTTLED:
+                    hold_s = max(answer.retry_after_s or 0.0, self._pace.throttle_hold_s)
+                    self._budget.hold(hold_s, self._clock())
+                    self._telemetry.trouble(Part.TARGET, f"throttled, next call in {hold_s:.0f} s ({answer.text})")
+                case Outcome.UNAUTHORIZED:
+                    self._telemetry.trouble(
+                        Part.TARGET,
+                        f"the token is not accepted ({answer.text}); put a valid one into target.token_file",
+                    )
+                    await self._back_off(failures)
+                case Outcome.UNAVAILABLE:
+                    self._telemetry.trouble(Part.TARGET, f"not available, trying again ({answer.text})")
+                    await self._back_off(failures)
+            failures += 1
+
+    async def _call(self, body: bytes) -> Answer:
+        began = self._clock()
+        self._budget.spend(began)
+        answer = await self._client.post(body)
+        self._telemetry.called(answer.outcome, self._clock() - began, len(body))
+        return answer
+
+    async def _wait_for_budget(self) -> None:
+        began = self._clock()
+        while (wait_s := self._budget.wait_s(self._clock())) > 0:
+            await self._sleep(min(wait_s, BUDGET_LOOK_S))
+        if (waited_s := self._clock() - began) > 0:
+            self._telemetry.held(waited_s)
+
+    async def _back_off(self, failures: int) -> None:
+        """Wait twice as long after each failure, less up to half by chance: replicas should not come back at once."""
+        longest_s = min(self._pace.backoff_max_s, self._pace.backoff_s * 2 ** min(failures, 16))
+        await self._sleep(longest_s * self._random.uniform(0.5, 1.0))

@@ -1,0 +1,123 @@
+"""Target's answer, read: one row of the outcome table after the other."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connector.target.answer import MAX_RETRY_AFTER_S, Outcome, judge
+
+NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+STATUS_URL = "http://mboxedge45.tt.omtrdc.net/m2/demo/profile/batchStatus?batchId=demo-1701473848678-13029383"
+ACCEPTED = f"""<response>
+  <success>true</success>
+  <batchStatus>{STATUS_URL}</batchStatus>
+  <message>Batch submitted for processing</message>
+</response>""".encode()
+REFUSED = b"<response><success>false</success><batchStatus></batchStatus><message>Bad header</message></response>"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "outcome"),
+    [
+        pytest.param(200, ACCEPTED, Outcome.ACCEPTED, id="200 with success=true is accepted"),
+        pytest.param(202, ACCEPTED, Outcome.ACCEPTED, id="any 2xx with success=true is accepted"),
+        pytest.param(200, REFUSED, Outcome.REFUSED, id="200 with success=false is refused"),
+        pytest.param(200, b"", Outcome.UNAVAILABLE, id="200 with nothing is no answer"),
+        pytest.param(200, b"<html>maintenance</html>", Outcome.UNAVAILABLE, id="200 with a web page is no answer"),
+        pytest.param(200, ACCEPTED[:60], Outcome.UNAVAILABLE, id="200 with half an answer is no answer"),
+        pytest.param(200, b"<success>true</success>", Outcome.UNAVAILABLE, id="200 with another root is no answer"),
+        pytest.param(200, b"true", Outcome.UNAVAILABLE, id="200 with bare text is no answer"),
+        pytest.param(400, b"", Outcome.REFUSED, id="400 is refused"),
+        pytest.param(422, b"", Outcome.REFUSED, id="422 is refused"),
+        pytest.param(413, b"", Outcome.TOO_LARGE, id="413 is too large"),
+        pytest.param(401, b"", Outcome.UNAUTHORIZED, id="401 asks for another token"),
+        pytest.param(403, b"Forbidden", Outcome.UNAUTHORIZED, id="403 asks for another token"),
+        pytest.param(429, b"", Outcome.THROTTLED, id="429 is throttled"),
+        pytest.param(503, b"", Outcome.THROTTLED, id="503 is throttled"),
+        pytest.param(408, b"", Outcome.UNAVAILABLE, id="408 is tried again"),
+        pytest.param(500, b"", Outcome.UNAVAILABLE, id="500 is tried again"),
+        pytest.param(504, b"", Outcome.UNAVAILABLE, id="504 is tried again"),
+        pytest.param(599, b"", Outcome.UNAVAILABLE, id="an unknown server error is tried again"),
+        pytest.param(301, b"", Outcome.MISCONFIGURED, id="a redirect is never followed"),
+        pytest.param(302, ACCEPTED, Outcome.MISCONFIGURED, id="a redirect is no acceptance, whatever its body says"),
+        pytest.param(404, b"", Outcome.MISCONFIGURED, id="404 blocks"),
+        pytest.param(405, b"", Outcome.MISCONFIGURED, id="405 blocks"),
+        pytest.param(415, b"", Outcome.MISCONFIGURED, id="an unknown client error blocks"),
+        pytest.param(500, ACCEPTED, Outcome.UNAVAILABLE, id="success=true with a server error is no acceptance"),
+    ],
+)
+def test_every_answer_has_its_outcome(status: int, body: bytes, outcome: Outcome) -> None:
+    """Only a 2xx answer whose XML says success=true is acceptance; all else has its row in the table."""
+    assert judge(status, {}, body, NOW).outcome is outcome
+
+
+def test_the_status_url_is_kept_as_written() -> None:
+    """The batch status URL is opaque and comes back verbatim."""
+    assert judge(200, {}, ACCEPTED, NOW).status_url == STATUS_URL
+
+
+def test_an_unescaped_ampersand_is_mended() -> None:
+    """Adobe's older samples hold a bare `&` in the status URL, which is no XML, and are accepted all the same."""
+    body = ACCEPTED.replace(STATUS_URL.encode(), STATUS_URL.encode() + b"&mboxPC=1&amp;x=2")
+    answer = judge(200, {}, body, NOW)
+    assert answer.outcome is Outcome.ACCEPTED
+    assert answer.status_url == STATUS_URL + "&mboxPC=1&x=2"
+
+
+def test_targets_words_stay_out_of_the_text_for_logs() -> None:
+    """Target may repeat an id or a value: its words are in `message`, never in `text`."""
+    answer = judge(200, {}, REFUSED.replace(b"Bad header", b"bad value jane@example.com"), NOW)
+    assert "jane" in answer.message
+    assert "jane" not in answer.text
+
+
+def test_a_message_is_one_printable_line() -> None:
+    """Control characters in Target's message cannot forge a line of a log."""
+    answer = judge(200, {}, REFUSED.replace(b"Bad header", b"one\r\ntwo" + b"x" * 1000), NOW)
+    assert "\n" not in answer.message
+    assert "\r" not in answer.message
+    assert len(answer.message) <= 200
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        pytest.param("120", 120, id="seconds"),
+        pytest.param(format_datetime(NOW + timedelta(seconds=90), usegmt=True), 90, id="an HTTP date"),
+        pytest.param(format_datetime(NOW - timedelta(hours=1), usegmt=True), 0, id="a date that has passed"),
+        pytest.param("999999999", MAX_RETRY_AFTER_S, id="a very long time is capped"),
+        pytest.param("soon", None, id="text that is neither"),
+        pytest.param("-5", None, id="a negative number"),
+        pytest.param("", None, id="nothing"),
+    ],
+)
+def test_retry_after_is_read_in_both_forms(value: str, seconds: float | None) -> None:
+    """Retry-After comes as seconds or as a date, and is capped."""
+    assert judge(503, {"Retry-After": value}, b"", NOW).retry_after_s == seconds
+
+
+def test_an_xml_bomb_is_no_answer() -> None:
+    """Entities are not expanded."""
+    bomb = (
+        b'<?xml version="1.0"?><!DOCTYPE r [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]>'
+        b"<response><success>&b;</success></response>"
+    )
+    assert judge(200, {}, bomb, NOW).outcome is Outcome.UNAVAILABLE
+
+
+@given(st.integers(100, 999), st.binary(max_size=300))
+def test_no_bytes_make_it_fail(status: int, body: bytes) -> None:
+    """Whatever comes back, there is an outcome, and random bytes are never acceptance."""
+    assert judge(status, {}, body, NOW).outcome is not Outcome.ACCEPTED
+
+
+@given(st.integers(0, len(ACCEPTED) - 1), st.integers(0, 255))
+def test_a_cut_answer_is_never_acceptance(cut: int, byte: int) -> None:
+    """An answer that ends early is sent again rather than believed."""
+    if not ACCEPTED[:cut].rstrip().endswith(b"</response>"):
+        assert judge(200, {}, ACCEPTED[:cut] + bytes([byte]), NOW).outcome is not Outcome.ACCEPTED or byte == ord(">")

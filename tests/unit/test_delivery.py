@@ -1,0 +1,257 @@
+"""Delivery: every row is accepted or found to be refused, and nothing is given up."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+import polars as pl
+import pytest
+
+from connector.errors import BlockedError
+from connector.records import ID
+from connector.target.answer import Answer, Outcome
+from connector.target.budget import Budget
+from connector.target.delivery import Delivery, Limits, Pace
+from connector.telemetry import Part, Silent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ACCEPTED = Answer(Outcome.ACCEPTED, "HTTP 200", status_url="http://x/batchStatus?batchId=1")
+
+
+class Clock:
+    """Time that passes only when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.slept: list[float] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+        await asyncio.sleep(0)
+
+
+class Target:
+    """Answers by a rule, and remembers the bodies and when they came."""
+
+    def __init__(self, clock: Clock, answers: Callable[[bytes], Answer] | list[Answer]) -> None:
+        self.clock = clock
+        self.answers = answers
+        self.bodies: list[bytes] = []
+        self.times: list[float] = []
+
+    async def post(self, body: bytes) -> Answer:
+        self.bodies.append(body)
+        self.times.append(self.clock())
+        await asyncio.sleep(0)
+        if callable(self.answers):
+            return self.answers(body)
+        return self.answers.pop(0) if self.answers else ACCEPTED
+
+
+class Troubles(Silent):
+    """Keeps what is said of Target."""
+
+    def __init__(self) -> None:
+        self.said: list[str | None] = []
+
+    def trouble(self, part: Part, text: str | None) -> None:
+        assert part is Part.TARGET
+        self.said.append(text)
+
+
+def rows(*ids: str) -> pl.DataFrame:
+    return pl.DataFrame({ID: ids, "tier": ["gold"] * len(ids)}, schema={ID: pl.String, "tier": pl.String})
+
+
+def ids_in(body: bytes) -> list[str]:
+    return [unquote(line.split(",")[0]) for line in body.decode().split("\n")[1:]]
+
+
+def make(
+    answers: Callable[[bytes], Answer] | list[Answer], limits: Limits | None = None, telemetry: Silent | None = None
+) -> tuple[Delivery, Target, Clock]:
+    clock = Clock()
+    target = Target(clock, answers)
+    budget = Budget(50, 0.0)
+    delivery = Delivery(
+        target,
+        budget,
+        limits or Limits("thirdPartyId", 500_000, 50_000_000),
+        Pace(),
+        telemetry or Silent(),
+        clock=clock,
+        sleep=clock.sleep,
+        random=random.Random(1),  # noqa: S311 (jitter)
+    )
+    delivery.share(1, 1)
+    return delivery, target, clock
+
+
+def always() -> bool:
+    return True
+
+
+async def test_an_accepted_batch_is_one_call() -> None:
+    """Rows that Target accepts cost one call, and the status URL comes back."""
+    delivery, target, _ = make([ACCEPTED])
+    done = await delivery.deliver(rows("a", "b"), ours=always)
+    assert done is not None
+    assert (done.rows, done.calls, done.refused) == (2, 1, [])
+    assert done.size_bytes == len(target.bodies[0])
+    assert done.status_url == ACCEPTED.status_url
+
+
+async def test_no_rows_are_no_call() -> None:
+    """A batch that has nothing to say costs nothing."""
+    delivery, target, _ = make([])
+    done = await delivery.deliver(rows(), ours=always)
+    assert done is not None
+    assert done.calls == 0
+    assert target.bodies == []
+
+
+@pytest.mark.parametrize("outcome", [Outcome.UNAVAILABLE, Outcome.THROTTLED, Outcome.UNAUTHORIZED])
+async def test_the_same_bytes_are_sent_until_target_can_take_them(outcome: Outcome) -> None:
+    """While Target is down, throttled or does not know the token, the same bytes are sent again, for ever."""
+    delivery, target, _ = make([Answer(outcome, "no")] * 30)
+    done = await delivery.deliver(rows("a", "b"), ours=always)
+    assert done is not None
+    assert done.calls == 31
+    assert done.rows == 2
+    assert len(set(target.bodies)) == 1
+
+
+async def test_waits_grow_and_are_bounded() -> None:
+    """Each failure doubles the wait up to a minute, and at most half of it is left to chance."""
+    delivery, target, _ = make([Answer(Outcome.UNAVAILABLE, "no")] * 12)
+    await delivery.deliver(rows("a"), ours=always)
+    gaps = [b - a for a, b in zip(target.times, target.times[1:], strict=False)]
+    assert gaps[0] < 2
+    assert all(30 <= gap <= 61 for gap in gaps[-5:])
+
+
+@pytest.mark.parametrize(
+    ("asked", "least"),
+    [
+        pytest.param(None, 60, id="a throttle that names no time holds a minute"),
+        pytest.param(5.0, 60, id="a short Retry-After is no reason to come back early"),
+        pytest.param(300.0, 300, id="a long Retry-After is kept"),
+    ],
+)
+async def test_a_throttle_holds_the_budget(asked: float | None, least: float) -> None:
+    """After a throttle no call is made for at least a minute or as long as Target asked."""
+    delivery, target, _ = make([Answer(Outcome.THROTTLED, "HTTP 503", retry_after_s=asked)])
+    await delivery.deliver(rows("a"), ours=always)
+    assert target.times[1] - target.times[0] >= least
+
+
+async def test_trouble_is_told_and_taken_back() -> None:
+    """An operator hears that Target is not available, and that it is well again."""
+    troubles = Troubles()
+    delivery, _, _ = make([Answer(Outcome.UNAVAILABLE, "HTTP 500")], telemetry=troubles)
+    await delivery.deliver(rows("a"), ours=always)
+    assert troubles.said[0] is not None
+    assert "HTTP 500" in troubles.said[0]
+    assert troubles.said[-1] is None
+
+
+async def test_bad_rows_are_found_and_their_siblings_accepted() -> None:
+    """A refused batch is halved until the offending rows stand alone; all others are accepted, in their order."""
+    bad = {"7", "300"}
+
+    def answer(body: bytes) -> Answer:
+        found = bad & set(ids_in(body))
+        return Answer(Outcome.REFUSED, "success=false", f"bad row {min(found)}") if found else ACCEPTED
+
+    delivery, target, _ = make(answer)
+    done = await delivery.deliver(rows(*map(str, range(512))), ours=always)
+    assert done is not None
+    assert {refused.row[ID][0] for refused in done.refused} == bad
+    assert {refused.text for refused in done.refused} == {"success=false: bad row 7", "success=false: bad row 300"}
+    assert done.rows == 510
+    sent = [i for body in target.bodies if not bad & set(ids_in(body)) for i in ids_in(body)]
+    assert sent == [str(i) for i in range(512) if str(i) not in bad]
+    assert done.calls <= 40
+
+
+async def test_a_target_that_refuses_every_row_blocks() -> None:
+    """Where no half is accepted, it is not a row that is wrong: nothing becomes a dead letter."""
+    delivery, target, _ = make(lambda _: Answer(Outcome.REFUSED, "success=false", "no such client"))
+    with pytest.raises(BlockedError, match="refuses every row"):
+        await delivery.deliver(rows(*map(str, range(64))), ours=always)
+    assert len(target.bodies) < 12
+
+
+async def test_a_batch_that_is_too_large_is_halved() -> None:
+    """413 halves the batch until the parts pass."""
+    delivery, target, _ = make(
+        lambda body: Answer(Outcome.TOO_LARGE, "HTTP 413") if len(ids_in(body)) > 3 else ACCEPTED
+    )
+    done = await delivery.deliver(rows(*map(str, range(10))), ours=always)
+    assert done is not None
+    assert done.rows == 10
+    assert done.refused == []
+    accepted = [ids_in(body) for body in target.bodies if len(ids_in(body)) <= 3]
+    assert [i for part in accepted for i in part] == list(map(str, range(10)))
+
+
+async def test_rows_over_the_limits_are_split_before_they_are_sent() -> None:
+    """A batch over the limits of one call becomes several; a row over them alone is set apart and never sent."""
+    delivery, target, _ = make([], Limits("thirdPartyId", 4, 100))
+    done = await delivery.deliver(rows("a", "b", "c", "d", "x" * 200), ours=always)
+    assert done is not None
+    assert [ids_in(body) for body in target.bodies] == [["a", "b", "c"], ["d"]]
+    assert [refused.row[ID][0] for refused in done.too_large] == ["x" * 200]
+
+
+async def test_a_misconfigured_target_blocks() -> None:
+    """404, a redirect and the like stop the sending at once."""
+    delivery, target, _ = make([Answer(Outcome.MISCONFIGURED, "HTTP 404")])
+    with pytest.raises(BlockedError, match=r"HTTP 404.*target\.base_url"):
+        await delivery.deliver(rows("a"), ours=always)
+    assert len(target.bodies) == 1
+
+
+async def test_calls_keep_the_budgets_distance() -> None:
+    """Every call counts, also those of a search."""
+    delivery, target, _ = make(lambda body: ACCEPTED if len(ids_in(body)) < 4 else Answer(Outcome.TOO_LARGE, "413"))
+    await delivery.deliver(rows(*map(str, range(16))), ours=always)
+    assert all(b - a >= 60 / 50 - 1e-9 for a, b in zip(target.times, target.times[1:], strict=False))
+
+
+async def test_delivery_ends_between_calls_when_partitions_went_away() -> None:
+    """`ours` is asked before each call; once it says no, nothing more is sent."""
+    delivery, target, _ = make([Answer(Outcome.UNAVAILABLE, "no")] * 5)
+    assert await delivery.deliver(rows("a"), ours=lambda: len(target.bodies) < 2) is None
+    assert len(target.bodies) == 2
+
+
+async def test_quiet_waits_for_the_call_on_the_wire() -> None:
+    """Whoever holds `quiet` knows that no call is on the wire and that none begins."""
+    delivery, target, _ = make([])
+    on_the_wire, answer = asyncio.Event(), asyncio.Event()
+
+    async def post(_body: bytes) -> Answer:
+        on_the_wire.set()
+        await answer.wait()
+        return ACCEPTED
+
+    target.post = post  # type: ignore[method-assign, assignment]
+    sending = asyncio.create_task(delivery.deliver(rows("a"), ours=always))
+    await on_the_wire.wait()
+    quiet = asyncio.create_task(delivery.quiet().acquire())
+    await asyncio.sleep(0)
+    assert not quiet.done()
+    answer.set()
+    assert await quiet
+    assert await sending is not None
+    delivery.quiet().release()

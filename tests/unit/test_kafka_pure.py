@@ -1,0 +1,269 @@
+"""The pure parts of the Kafka side: assignments and chunks, the gate, the brake, topics, properties, troubles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connector.errors import FatalError
+from connector.kafka import properties
+from connector.kafka.assignments import Assignments
+from connector.kafka.brake import Brake, BrakeLimits
+from connector.kafka.dead_letters import headers
+from connector.kafka.gate import Gate
+from connector.kafka.reread import Gone
+from connector.kafka.topics import TopicState, match
+from connector.kafka.troubles import meaning
+from connector.records import ASSIGNMENT, OFFSET, ROW, VALUE, DeadLetter, Partition, Reason
+
+P0, P1 = Partition("crm.customers", 0), Partition("crm.customers", 1)
+
+
+@dataclass(frozen=True)
+class Message:
+    """As much of a confluent_kafka.Message as a chunk takes."""
+
+    where: Partition
+    at: int
+    data: bytes | None = b"x"
+    said: Any = None
+
+    def topic(self) -> str:
+        return self.where.topic
+
+    def partition(self) -> int:
+        return self.where.partition
+
+    def offset(self) -> int:
+        return self.at
+
+    def key(self) -> bytes:
+        return b"key"
+
+    def value(self) -> bytes | None:
+        return self.data
+
+    def headers(self) -> Any:
+        return self.said
+
+
+def chunk(assignments: Assignments, *messages: Message) -> Any:
+    return assignments.chunk(messages)  # type: ignore[arg-type]
+
+
+def test_a_chunk_holds_the_records_in_order_with_their_positions() -> None:
+    """Row i of the frame is record i; the size counts the values, a tombstone nothing."""
+    assignments = Assignments()
+    first, second = assignments.add([P0, P1])
+    messages = [Message(P0, 5, b"ab"), Message(P1, 9, None), Message(P0, 6, b"c")]
+    made, size_bytes, rewound = chunk(assignments, *messages)
+    assert made.frame.to_dict(as_series=False) == {
+        ROW: [0, 1, 2],
+        ASSIGNMENT: [first.number, second.number, first.number],
+        OFFSET: [5, 9, 6],
+        VALUE: [b"ab", None, b"c"],
+    }
+    assert list(made.records) == messages
+    assert size_bytes == 3
+    assert rewound == []
+    assert [(span.assignment, span.first, span.next) for span in made.spans] == [(first, 5, 7), (second, 9, 10)]
+
+
+def test_offsets_that_no_record_has_belong_to_the_next_span() -> None:
+    """Compaction and transaction markers leave gaps; spans still join without one, or nothing could be committed."""
+    assignments = Assignments()
+    assignments.add([P0])
+    chunk(assignments, Message(P0, 5))
+    made, _, _ = chunk(assignments, Message(P0, 40))
+    assert [(span.first, span.next) for span in made.spans] == [(6, 41)]
+
+
+def test_records_of_a_partition_that_went_away_are_left_out() -> None:
+    """Its new owner reads them."""
+    assignments = Assignments()
+    mine, gone = assignments.add([P0, P1])
+    assignments.remove([gone])
+    made, _, _ = chunk(assignments, Message(P1, 1), Message(P0, 1))
+    assert [span.assignment for span in made.spans] == [mine]
+    assert made.frame.height == 1
+
+
+def test_offsets_that_go_back_begin_a_new_assignment() -> None:
+    """A topic made anew starts at 0 again: what was settled of the old one says nothing of the new one."""
+    assignments = Assignments()
+    (old,) = assignments.add([P0])
+    made, _, rewound = chunk(assignments, Message(P0, 100), Message(P0, 0), Message(P0, 1))
+    ((before, fresh),) = rewound
+    assert before == old
+    assert assignments.holds(fresh)
+    assert not assignments.holds(old)
+    assert [(span.assignment, span.first, span.next) for span in made.spans] == [(fresh, 0, 2)]
+
+
+def test_a_partition_that_comes_back_has_a_new_number() -> None:
+    """So whatever still carries the old one is told from what is ours."""
+    assignments = Assignments()
+    (first,) = assignments.add([P0])
+    assignments.remove(assignments.of([P0, P1]))
+    (second,) = assignments.add([P0])
+    assert first.number != second.number
+    assert not assignments.holds(first)
+    assert assignments.partitions() == [P0]
+
+
+def test_the_gate_does_not_flutter() -> None:
+    """It shuts at the mark, by records or by bytes, and opens at half of it."""
+    gate = Gate(high_records=100, high_bytes=1000)
+    gate.records = 99
+    assert not gate.turn()
+    gate.records = 100
+    assert gate.turn()
+    assert gate.shut
+    gate.records = 50
+    assert not gate.turn()
+    gate.records = 49
+    assert gate.turn()
+    gate.size_bytes = 1000
+    assert gate.turn()
+    gate.size_bytes = 499
+    assert gate.turn()
+    gate.suspended = True
+    assert gate.turn()
+    assert gate.shut
+
+
+@pytest.mark.parametrize(
+    ("lists", "trips"),
+    [
+        pytest.param([(10_000, 49)], False, id="fewer than the least number never trip it"),
+        pytest.param([(50, 50)], True, id="a topic that is all bad trips it at once"),
+        pytest.param([(10_000, 100)], False, id="exactly the share is not over it"),
+        pytest.param([(10_000, 101)], True, id="over the share trips it"),
+        pytest.param([(5_000, 60), (5_000, 41)], True, id="lists add up"),
+        pytest.param([(10_000, 90), (10_000, 90)], False, id="what is long past is forgotten"),
+        pytest.param([(1_000_000, 0), (10_000, 150)], True, id="a long good past is no excuse"),
+        pytest.param([(100_000, 60)], False, id="a long list counts whole"),
+        pytest.param([(10_000, 0), (0, 60), (0, 60)], True, id="rows that Target refused count too"),
+    ],
+)
+def test_the_brake_trips_on_a_share_of_recent_records(lists: list[tuple[int, int]], *, trips: bool) -> None:
+    """Over 1 % of the last 10,000 and at least 50: something is misconfigured."""
+    brake = Brake(BrakeLimits())
+    assert [brake.trips(records, bad) for records, bad in lists][-1] is trips
+
+
+@given(st.lists(st.tuples(st.integers(0, 5_000), st.integers(0, 20)), max_size=50))
+def test_the_brake_never_trips_on_few(lists: list[tuple[int, int]]) -> None:
+    """Below the least number within any stretch nothing trips, whatever the order."""
+    brake = Brake(BrakeLimits(at_least=1 + sum(bad for _, bad in lists)))
+    assert not any(brake.trips(records, bad) for records, bad in lists)
+
+
+def test_topics_are_found_by_name_and_by_expression() -> None:
+    """Missing names are told; an expression that matches nothing is not a missing name."""
+    existing = {"crm.customers": 12, "crm.orders": 3, "pos": 1}
+    assert match(["crm.customers", "gone"], existing) == TopicState(["crm.customers"], 12, ["gone"])
+    assert match([r"^crm\..*", "pos"], existing) == TopicState(["crm.customers", "crm.orders", "pos"], 16, [])
+    assert match(["^none"], existing) == TopicState([], 0, [])
+
+
+def test_the_consumer_never_stores_or_skips_by_itself() -> None:
+    """Our defaults hold the promises; a user's other properties pass."""
+    made = properties.consumer("b:9092", "g", {"fetch.min.bytes": 1000, "security.protocol": "SSL"})
+    assert made["enable.auto.offset.store"] is False
+    assert made["auto.offset.reset"] == "earliest"
+    assert made["partition.assignment.strategy"] == "cooperative-sticky"
+    assert (made["bootstrap.servers"], made["group.id"], made["fetch.min.bytes"]) == ("b:9092", "g", 1000)
+
+
+def test_the_newer_group_protocol_goes_without_classic_properties() -> None:
+    """Librdkafka refuses three properties there."""
+    made = properties.consumer("b:9092", "g", {"group.protocol": "consumer", "session.timeout.ms": 9000})
+    assert not {"partition.assignment.strategy", "session.timeout.ms", "heartbeat.interval.ms"} & set(made)
+
+
+def test_a_producer_gets_only_what_concerns_the_connection() -> None:
+    """Nothing that librdkafka would warn about goes to the producer of dead letters."""
+    made = properties.connection(properties.consumer("b:9092", "g", {"sasl.username": "u", "fetch.min.bytes": 5}))
+    assert made["sasl.username"] == "u"
+    assert not [name for name in made if name.startswith(("fetch.", "queued.", "group.", "auto.", "enable.auto"))]
+
+
+@dataclass(frozen=True)
+class Error:
+    """As much of a KafkaError as is asked."""
+
+    called: str
+    ends: bool = False
+
+    def code(self) -> int:
+        return 0
+
+    def name(self) -> str:
+        return self.called
+
+    def str(self) -> str:
+        return "what librdkafka says"
+
+    def fatal(self) -> bool:
+        return self.ends
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        pytest.param(Error("_TRANSPORT"), None, id="a lost connection is librdkafka's business"),
+        pytest.param(Error("_ALL_BROKERS_DOWN"), "kafka.bootstrap_servers", id="no broker at all is told"),
+        pytest.param(Error("_AUTHENTICATION"), "kafka.properties", id="a wrong password is told"),
+        pytest.param(Error("TOPIC_AUTHORIZATION_FAILED"), "grant Read", id="missing rights name the remedy"),
+        pytest.param(Error("UNKNOWN_TOPIC_OR_PART"), None, id="a missing topic is told by the watch"),
+    ],
+)
+def test_errors_name_their_remedy(error: Error, expected: str | None) -> None:
+    """Only what an operator can mend is told, with the remedy."""
+    text = meaning(error)
+    assert text is None if expected is None else expected in str(text)
+
+
+def test_a_fenced_member_ends_the_process() -> None:
+    """A fatal error of the client cannot be mended from inside."""
+    assert isinstance(meaning(Error("_FATAL", ends=True)), FatalError)
+
+
+def test_a_dead_letter_says_where_from_and_why() -> None:
+    """Kafka Connect's header names, so that existing tools read them; the record's own headers come first."""
+    record = Message(P1, 42, b"value", [("trace", b"1"), ("__connect.errors.topic", b"an earlier one")])
+    said = headers(DeadLetter(record, Reason.UNREADABLE, "schema 7: ends too early"), "target-profiles")
+    assert said[0] == ("trace", b"1")
+    assert dict(said) == {
+        "trace": b"1",
+        "__connect.errors.topic": b"crm.customers",
+        "__connect.errors.partition": b"1",
+        "__connect.errors.offset": b"42",
+        "__connect.errors.connector.name": b"target-profiles",
+        "__connect.errors.task.id": b"0",
+        "__connect.errors.stage": b"VALUE_CONVERTER",
+        "__connect.errors.class.name": b"target-connector",
+        "__connect.errors.exception.class.name": b"unreadable",
+        "__connect.errors.exception.message": b"schema 7: ends too early",
+        "__connect.errors.exception.stacktrace": b"",
+        "target-connector.reason": b"unreadable",
+    }
+    assert len(said) == len(dict(said))
+
+
+@pytest.mark.parametrize("reason", list(Reason))
+def test_every_reason_has_a_stage_of_kafka_connect(reason: Reason) -> None:
+    """Connect's `Stage` has a closed list of words."""
+    assert DeadLetter(Message(P0, 0), reason, "").stage in {"VALUE_CONVERTER", "TRANSFORMATION", "TASK_PUT"}
+
+
+def test_a_record_that_kafka_no_longer_has_keeps_its_position() -> None:
+    """Retention may have taken it: its dead letter says at least where it was."""
+    gone = Gone(P1, 42)
+    assert (gone.topic(), gone.partition(), gone.offset()) == ("crm.customers", 1, 42)
+    assert (gone.key(), gone.value(), gone.headers()) == (None, None, None)  # type: ignore[func-returns-value]
