@@ -1,0 +1,94 @@
+"""Every event that the log can hold: its name, level, fields, meaning, and what an operator does about it.
+
+`docs/telemetry.md` prints the table; `logs` refuses a name or a field that is not in it. No field ever holds an
+attribute value, a profile's id or a secret. Whoever logs takes the constants from here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One kind of log line.
+
+    Attributes:
+        name: the value of its `event`.
+        level: as it is logged.
+        fields: what else it holds.
+        meaning: one sentence.
+        action: what an operator does about it.
+    """
+
+    name: str
+    level: Literal["info", "warning", "error"]
+    fields: tuple[str, ...]
+    meaning: str
+    action: str
+
+
+STARTING: Final = "starting"
+WARNED: Final = "warned"
+LISTENING: Final = "listening"
+ASSIGNED: Final = "assigned"
+BATCH_ACCEPTED: Final = "batch_accepted"
+DEAD_LETTERED: Final = "dead_lettered"
+TROUBLE: Final = "trouble"
+RECOVERED: Final = "recovered"
+STOPPING: Final = "stopping"
+STOPPED: Final = "stopped"
+FAILED: Final = "failed"
+LIBRARY: Final = "library"
+
+EVENTS: Final = (
+    Event(STARTING, "info", ("version", "settings"), "The settings as understood, secrets masked.", "None."),
+    Event(WARNED, "warning", ("text",), "A combination of settings has a risk.", "Change them, or accept the risk."),
+    Event(LISTENING, "info", ("host", "port"), "The health page and the metrics can be asked.", "None."),
+    Event(
+        ASSIGNED,
+        "info",
+        ("partitions", "all_partitions"),
+        "This replica's share of the partitions changed.",
+        "Often, without a roll-out: replicas come and go; look at their restarts.",
+    ),
+    Event(
+        BATCH_ACCEPTED,
+        "info",
+        ("number", "due", "records", "rows", "size_bytes", "calls", "refused", "age_s", "status_url"),
+        "One batch is settled: how large, why it was due, how many calls it took, how old its first record was.",
+        "None; `status_url` is where Target tells of its progress.",
+    ),
+    Event(
+        DEAD_LETTERED,
+        "warning",
+        ("reason", "count"),
+        "So many records went to the dead-letter topic.",
+        "Their headers say why and where from; mend the source, send them again.",
+    ),
+    Event(
+        TROUBLE,
+        "warning",
+        ("part", "text"),
+        "A part is in trouble; told once, and again when the text changes.",
+        "`pipeline` waits for a human, the others heal by themselves; the text holds the remedy.",
+    ),
+    Event(RECOVERED, "info", ("part", "after_s"), "The part is well again.", "None."),
+    Event(STOPPING, "info", ("why",), "No more records are fetched; what is open is delivered.", "None."),
+    Event(STOPPED, "info", ("after_s",), "The process ends; what was not accepted is read again later.", "None."),
+    Event(
+        FAILED,
+        "error",
+        ("error", "text", "where"),
+        "The process ends with exit code 1, because of `error` at `where`.",
+        "Kubernetes starts it again; nothing is lost. Report it if `text` gives no remedy.",
+    ),
+    Event(
+        LIBRARY,
+        "warning",
+        ("logger", "text", "error", "where"),
+        "A library's own warning, its first line.",
+        "Only of interest beside other trouble.",
+    ),
+)

@@ -1,0 +1,205 @@
+"""The kinds of values that settings have, each with what may be wrong with it.
+
+Promises that every refusal says what to write instead, and that none repeats a value which might hold a secret.
+Pydantic runs these functions while it builds the models of `settings`; they touch no file and no network.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonSchema
+
+from connector.profiles.mapping import check_name
+from connector.service import librdkafka, topics, units
+from connector.service.one_line import one_line
+
+MAX_BATCH_BYTES: Final = 50_000_000  # a batch must be under 50 MB (AdobeDocs profile-bulk-api.md)
+MIN_BATCH_BYTES: Final = 1_000  # less holds no row of any use
+MAX_DURATION_S: Final = 24 * 3600.0  # longer is a slip of the unit
+
+_NO_ADDRESS: Final = "is not an address; write https://host, with :port if it has one"
+
+
+def refuse(problems: Iterable[str | None]) -> None:
+    """Raises all problems at once, one line each.
+
+    Raises:
+        ValueError: there is any.
+    """
+    lines = [problem for problem in problems if problem]
+    if lines:
+        raise ValueError("\n".join(lines))
+
+
+def _one_line(value: str) -> str:
+    refuse([None if value.strip() else "must not be empty"])
+    refuse([None if value.isprintable() else "must be one line without control characters"])
+    return value
+
+
+def _path_problem(path: object) -> str | None:
+    if isinstance(path, str) and path.isprintable() and all(step.strip() for step in path.split(".")):
+        return None
+    return "is not a path; name a field, or one inside a record with dots: address.city"
+
+
+def _path(value: str) -> str:
+    refuse([_path_problem(value)])
+    return value
+
+
+def _no_truth_value(value: object) -> object:
+    """Python takes `true` for 1; nobody who writes it means that."""
+    refuse(["must be a number"] if isinstance(value, bool) else [])
+    return value
+
+
+def _client(value: str) -> str:
+    wrong = re.fullmatch(r"[a-z0-9]+", value) is None
+    refuse(["must be the client code: lower-case letters and digits, as in CLIENT.tt.omtrdc.net"] if wrong else [])
+    return value
+
+
+def _topic(value: str) -> str:
+    refuse([topics.topic_problem(value)])
+    return value
+
+
+def _topic_name(value: str) -> str:
+    refuse([topics.name_problem(value)])
+    return value
+
+
+def _servers(value: str) -> str:
+    fine = all(re.fullmatch(r"[!-~]+", server.strip()) for server in value.split(","))
+    refuse([] if fine else ["must be host:port, or several with commas between them"])
+    return value
+
+
+def is_loopback(host: str) -> bool:
+    """Returns whether a host's name or address can only mean this machine."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _url(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        raise ValueError(_NO_ADDRESS) from None
+    if parts.scheme not in {"http", "https"} or not host or re.fullmatch(r"[!-\[\]-~]+", value) is None:
+        raise ValueError(_NO_ADDRESS)
+    refuse(
+        [
+            "must not hold a user name or password; they would be shown" if "@" in parts.netloc else None,
+            "must not have a query or a fragment; leave out what follows ? or #" if set("?#") & set(value) else None,
+        ]
+    )
+    return value.rstrip("/")
+
+
+def _target_url(value: str) -> str:
+    url = _url(value)
+    parts = urlsplit(url)
+    refuse(["must not have a path; the service adds the one of Target's API"] if parts.path else [])
+    foreign = parts.scheme == "http" and not is_loopback(parts.hostname or "")
+    refuse(["http is allowed only to this machine (127.0.0.1, ::1, localhost); write https://"] if foreign else [])
+    return url
+
+
+def _librdkafka_values(value: object) -> object:
+    """Every value as text, so that librdkafka reads what the file says."""
+    if not isinstance(value, Mapping):
+        return value
+    wrong = [name for name, item in value.items() if not isinstance(item, str | int | float)]
+    refuse(f"{one_line(name)}: must be text, a number, true or false" for name in wrong)
+    return {name: librdkafka.as_text(item) for name, item in value.items()}
+
+
+def _librdkafka(given: Mapping[str, str]) -> Mapping[str, str]:
+    refuse(one_line(problem) for problem in librdkafka.problems(given))
+    return given
+
+
+def _secret_files(given: Mapping[str, Path]) -> Mapping[str, Path]:
+    refuse(one_line(problem) for problem in librdkafka.file_problems(given))
+    return given
+
+
+def _attributes(value: object) -> object:
+    """Checked as a whole, so that a problem is told once and not per alternative."""
+    if value == "all":
+        return value
+    if not isinstance(value, Mapping) or not value:
+        raise ValueError("must be a map of Target's names to paths, such as {city: address.city}, or all")
+    named = {f"{one_line(name)}: ": (check_name(str(name)), _path_problem(path)) for name, path in value.items()}
+    refuse(name + problem for name, found in named.items() for problem in found if problem)
+    return value
+
+
+def _duration(given: object) -> float:
+    seconds = units.duration(given)
+    refuse(["must be more than 0"] if seconds <= 0 else [])
+    refuse(["must be 24h or less"] if seconds > MAX_DURATION_S else [])
+    return seconds
+
+
+def _batch_size(given: object) -> int:
+    size_bytes = units.size(given)
+    refuse(["must be under 50MB, Target's limit of a batch; write 45MB"] if size_bytes >= MAX_BATCH_BYTES else [])
+    refuse(["must be 1kB or more"] if size_bytes < MIN_BATCH_BYTES else [])
+    return size_bytes
+
+
+def _not_yet(later: Mapping[str, str]) -> BeforeValidator:
+    """Tells of a value that the contract knows and this version does not."""
+
+    def check(value: object) -> object:
+        remedy = later.get(value) if isinstance(value, str) else None
+        refuse([f"{value} is not supported yet; write {remedy}"] if remedy else [])
+        return value
+
+    return BeforeValidator(check)
+
+
+Text = Annotated[str, AfterValidator(_one_line)]
+FieldPath = Annotated[str, AfterValidator(_path)]
+Client = Annotated[str, AfterValidator(_client)]
+Topic = Annotated[str, AfterValidator(_topic)]
+TopicName = Annotated[str, AfterValidator(_topic_name)]
+Servers = Annotated[str, AfterValidator(_one_line), AfterValidator(_servers)]
+Url = Annotated[str, AfterValidator(_url)]
+TargetUrl = Annotated[str, AfterValidator(_target_url)]
+Count = Annotated[int, BeforeValidator(_no_truth_value)]
+Share = Annotated[float, BeforeValidator(_no_truth_value)]
+Shape = Annotated[Literal["flat"], _not_yet({"debezium": "flat"})]
+CommitOn = Annotated[Literal["accepted"], _not_yet({"complete": "accepted"})]
+Attributes = Annotated[Mapping[str, str] | Literal["all"], BeforeValidator(_attributes)]
+Properties = Annotated[
+    Mapping[str, str],
+    BeforeValidator(_librdkafka_values),
+    AfterValidator(_librdkafka),
+    WithJsonSchema({"type": "object", "additionalProperties": {"type": ["string", "number", "boolean"]}}),
+]
+SecretFiles = Annotated[Mapping[str, Path], AfterValidator(_secret_files)]
+Duration = Annotated[
+    float,
+    BeforeValidator(_duration),
+    PlainSerializer(units.duration_text, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "pattern": units.DURATION_PATTERN, "examples": ["10s"]}),
+]
+BatchSize = Annotated[
+    int,
+    BeforeValidator(_batch_size),
+    PlainSerializer(units.size_text, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "pattern": units.SIZE_PATTERN, "examples": ["45MB"]}),
+]

@@ -1,0 +1,85 @@
+"""Is it alive, is it ready, and what is wrong: the state, and the pages that tell of it.
+
+Promises that `/readyz` says 200 only once Kafka has answered with an assignment (which may be empty) and while no part
+is in trouble, and otherwise names each trouble; and that `/livez` asks for a restart only when one would help. `app`
+makes it, all parts tell it, from any thread; Kubernetes and Prometheus ask.
+"""
+
+from __future__ import annotations
+
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Final
+
+from aiohttp import web
+
+from connector.service.one_line import one_line
+from connector.telemetry import Silent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from connector.service.metrics import Metrics
+    from connector.telemetry import Part
+
+_EXPOSITION_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"  # Prometheus' text format
+_FRESH: Final = {"Cache-Control": "no-store"}
+
+
+class Health(Silent):
+    """Keeps what decides readiness (see Telemetry); the rest of what it is told it lets pass."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._share: tuple[int, int | None] | None = None
+        self._troubles: dict[Part, str] = {}
+
+    def assigned(self, partitions: int, all_partitions: int | None) -> None:
+        """See Telemetry."""
+        with self._lock:
+            self._share = (partitions, all_partitions)
+
+    def trouble(self, part: Part, text: str | None) -> None:
+        """See Telemetry."""
+        with self._lock:
+            if text is None:
+                self._troubles.pop(part, None)
+            else:
+                self._troubles[part] = one_line(text)
+
+    def ready(self) -> tuple[bool, dict[str, Any]]:
+        """Returns whether it is ready, and what `/readyz` tells: troubles by part, partitions owned and in all."""
+        with self._lock:
+            share, troubles = self._share, {str(part): text for part, text in self._troubles.items()}
+        partitions, all_partitions = share or (None, None)
+        ready = share is not None and not troubles
+        return ready, {
+            "ready": ready,
+            "troubles": troubles,
+            "partitions": partitions,
+            "all_partitions": all_partitions,
+        }
+
+
+def web_app(health: Health, metrics: Metrics, alive: Callable[[], bool]) -> web.Application:
+    """Returns the pages for machines: `/livez`, `/readyz`, `/metrics`; GET and HEAD.
+
+    Args:
+        health: answers for `/readyz`.
+        metrics: what `/metrics` shows.
+        alive: whether the consumer's thread lives; that the loop does, the answer itself shows.
+    """
+
+    async def livez(_request: web.Request) -> web.Response:
+        living = alive()
+        return web.json_response({"alive": living}, status=200 if living else 503, headers=_FRESH)
+
+    async def readyz(_request: web.Request) -> web.Response:
+        ready, told = health.ready()
+        return web.json_response(told, status=200 if ready else 503, headers=_FRESH)
+
+    async def figures(_request: web.Request) -> web.Response:
+        return web.Response(body=metrics.exposition(), headers=_FRESH | {"Content-Type": _EXPOSITION_TYPE})
+
+    app = web.Application()
+    app.add_routes([web.get("/livez", livez), web.get("/readyz", readyz), web.get("/metrics", figures)])
+    return app

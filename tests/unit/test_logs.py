@@ -1,0 +1,320 @@
+"""The log, and the journal that writes it."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import structlog
+
+from connector.errors import BlockedError, SettingError
+from connector.records import Reason
+from connector.service import events, logs
+from connector.service.journal import Journal, Tee
+from connector.service.loading import load
+from connector.service.metrics import Metrics
+from connector.service.secret_files import read_secret
+from connector.service.settings import describe
+from connector.telemetry import BatchReport, Part, Silent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+class Log:
+    """A log in memory."""
+
+    def __init__(self) -> None:
+        self.stream = io.StringIO()
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.stream.getvalue().splitlines()]
+
+    @property
+    def events(self) -> list[str]:
+        return [line["event"] for line in self.lines]
+
+
+@pytest.fixture
+def log() -> Iterator[Log]:
+    """The process's log, as JSON and strict; everything is put back afterwards."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    root.handlers[:] = []
+    memory = Log()
+    logs.configure("json", stream=memory.stream, strict=True)
+    yield memory
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+class Clock:
+    """A clock that stands still until it is set."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def journal(log: Log, clock: Clock) -> Journal:
+    return Journal(structlog.get_logger(), clock)
+
+
+def test_a_settled_batch_is_one_canonical_line(log: Log, journal: Journal) -> None:
+    """All there is to say of a batch stands on one line."""
+    journal.accepted(
+        BatchReport(
+            number=3,
+            due="rows",
+            records=12,
+            rows=10,
+            size_bytes=900,
+            calls=2,
+            refused=1,
+            age_s=1.23456,
+            status_url="https://mboxedge1.tt.omtrdc.net/x?batchId=acme-1",
+        )
+    )
+    (line,) = log.lines
+    assert list(line)[:3] == ["timestamp", "level", "event"]
+    assert line.pop("timestamp").endswith("Z")
+    assert line == {
+        "event": "batch_accepted",
+        "level": "info",
+        "number": 3,
+        "due": "rows",
+        "records": 12,
+        "rows": 10,
+        "size_bytes": 900,
+        "calls": 2,
+        "refused": 1,
+        "age_s": 1.235,
+        "status_url": "https://mboxedge1.tt.omtrdc.net/x?batchId=acme-1",
+    }
+
+
+def test_trouble_is_told_on_change_only(log: Log, journal: Journal, clock: Clock) -> None:
+    """A long outage is two lines, however often the part repeats itself."""
+    for _ in range(5):
+        journal.trouble(Part.TARGET, "no answer; check the network")
+    journal.trouble(Part.KAFKA, None)
+    clock.now += 12.5
+    for _ in range(3):
+        journal.trouble(Part.TARGET, None)
+    assert log.events == ["trouble", "recovered"]
+    assert log.lines[0]["text"] == "no answer; check the network"
+    assert (log.lines[1]["part"], log.lines[1]["after_s"]) == ("target", 12.5)
+
+
+def test_another_trouble_of_the_same_part_is_told(log: Log, journal: Journal, clock: Clock) -> None:
+    """The remedy has changed, so the operator hears of it; the outage is still one."""
+    journal.trouble(Part.TARGET, "no answer")
+    clock.now += 5
+    journal.trouble(Part.TARGET, "token refused")
+    clock.now += 5
+    journal.trouble(Part.TARGET, None)
+    assert log.events == ["trouble", "trouble", "recovered"]
+    assert log.lines[2]["after_s"] == 10
+
+
+def test_an_assignment_is_told_on_change_only(log: Log, journal: Journal) -> None:
+    """The share is told again and again by the source; the log holds its changes."""
+    for share in [(3, None), (3, None), (3, 12), (3, 12), (2, 12)]:
+        journal.assigned(*share)
+    assert [(line["partitions"], line["all_partitions"]) for line in log.lines] == [(3, None), (3, 12), (2, 12)]
+
+
+def test_dead_letters_are_told_with_their_reason(log: Log, journal: Journal) -> None:
+    """Reason and count; never what the records hold."""
+    journal.dead_lettered(Reason.UNSAFE_TEXT, 4)
+    assert (log.lines[0]["reason"], log.lines[0]["count"], log.lines[0]["level"]) == ("unsafe_text", 4, "warning")
+
+
+def test_figures_are_no_log_lines(log: Log, journal: Journal) -> None:
+    """What happens many times a second goes to the metrics only."""
+    journal.polled(1, 1)
+    journal.lag(5)
+    journal.skipped("empty", 1)
+    journal.called("accepted", 0.1, 10)
+    journal.held(1.0)
+    assert log.lines == []
+
+
+def test_all_listeners_hear_everything(log: Log, journal: Journal) -> None:
+    """The parts tell one; metrics, log and health page each get it."""
+    metrics = Metrics()
+    tee = Tee(metrics, journal, Silent())
+    tee.polled(5, 50)
+    tee.assigned(1, 2)
+    tee.lag(3)
+    tee.dead_lettered(Reason.FRAMING, 1)
+    tee.skipped("empty", 1)
+    tee.called("accepted", 0.1, 10)
+    tee.held(1.0)
+    tee.trouble(Part.KAFKA, "gone")
+    tee.accepted(
+        BatchReport(
+            number=1, due="age", records=1, rows=1, size_bytes=1, calls=1, refused=0, age_s=1.0, status_url=None
+        )
+    )
+    assert log.events == ["assigned", "dead_lettered", "trouble", "batch_accepted"]
+    text = metrics.exposition().decode()
+    for sample in [
+        "records_polled_total 5.0",
+        "assigned_partitions 1.0",
+        "lag_records 3.0",
+        'dead_letters_total{reason="framing"} 1.0',
+        'records_skipped_total{why="empty"} 1.0',
+        'target_calls_total{outcome="accepted"} 1.0',
+        "budget_wait_seconds_total 1.0",
+        'trouble{part="kafka"} 1.0',
+        'batches_accepted_total{due="age"} 1.0',
+    ]:
+        assert f"target_connector_{sample}\n" in text
+
+
+def test_an_undeclared_event_fails_a_test(log: Log) -> None:
+    """Nobody adds a log line without telling the operator what it means."""
+    with pytest.raises(logs.UndeclaredError, match="something_new"):
+        structlog.get_logger().info("something_new")
+
+
+@pytest.mark.parametrize(
+    ("level", "fields"),
+    [
+        pytest.param("warning", {"value": "x", "text": "y", "part": "kafka"}, id="a field too many"),
+        pytest.param("info", {"text": "y", "part": "kafka"}, id="another level"),
+    ],
+)
+def test_an_event_declared_otherwise_fails_a_test(log: Log, level: str, fields: dict[str, str]) -> None:
+    """Fields and levels are declared too, so that no value slips in as one more field."""
+    with pytest.raises(logs.UndeclaredError, match="declared otherwise"):
+        getattr(structlog.get_logger(), level)(events.TROUBLE, **fields)
+
+
+def test_in_service_an_undeclared_line_ends_nothing(log: Log) -> None:
+    """Outside of tests the line is written without what is undeclared."""
+    logs.configure("json", stream=log.stream)
+    structlog.get_logger().info("something_new", secret="planted")
+    structlog.get_logger().info(events.STOPPING, why="SIGTERM", secret="planted")
+    first, second = log.lines
+    assert (first["event"], first["text"]) == ("warned", "undeclared event something_new")
+    assert (second["event"], second["why"]) == ("stopping", "SIGTERM")
+    assert "planted" not in log.stream.getvalue()
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_a_text_forges_no_line_and_drives_no_terminal(log: Log, form: Any) -> None:
+    """Line breaks, escape sequences and their Unicode relatives come out escaped, on one line."""
+    logs.configure(form, stream=log.stream, strict=True)
+    nasty = 'gone\n{"event":"stopped"}\r\x1b[2Jclear\x9b\u2028\u202eend\x7f'
+    structlog.get_logger().warning(events.TROUBLE, part="kafka", text=nasty)
+    structlog.get_logger().warning(events.TROUBLE, part="\x1b[2J", text="gone\x9b")
+    structlog.get_logger().info(events.STARTING, version="1", settings={"a\n": ["b\x1b", {"c": "d\n"}], "n": 1})
+    written = log.stream.getvalue()
+    assert len(written.splitlines()) == 3
+    assert all(character.isprintable() for character in written.replace("\n", ""))
+
+
+def test_a_foreign_error_is_told_by_type_and_place_only(log: Log) -> None:
+    """A library's error may quote the value that it failed on."""
+
+    def fail() -> None:
+        raise ValueError("cannot convert 'planted@example.com'") from KeyError("planted")
+
+    try:
+        fail()
+    except ValueError:
+        structlog.get_logger().error(events.FAILED, exc_info=True)
+    (line,) = log.lines
+    assert line["error"] == "builtins.ValueError"
+    assert line["where"][-1].startswith("unit/test_logs.py:")
+    assert line["where"][-1].endswith(" fail")
+    assert "planted" not in log.stream.getvalue()
+
+
+def test_an_error_of_our_own_is_told_with_its_remedy(log: Log) -> None:
+    """Our texts hold no value, so they may be shown; a task group around them hides nothing."""
+    error = ExceptionGroup("tasks", [BlockedError("topic crm: lacks the id path; mend the mapping")])
+    structlog.get_logger().error(events.FAILED, exc_info=error)
+    assert log.lines[0]["text"] == "topic crm: lacks the id path; mend the mapping"
+    assert log.lines[0]["error"] == "connector.errors.BlockedError"
+
+
+def test_a_library_is_heard_in_the_same_form(log: Log) -> None:
+    """Aiohttp's and asyncio's warnings are lines like ours; what is below a warning is not heard."""
+    logging.getLogger("aiohttp.server").warning("Error handling request from %s\nplanted", "10.0.0.1")
+    logging.getLogger("aiohttp.access").info("GET /metrics")
+    assert log.events == ["library"]
+    assert log.lines[0]["logger"] == "aiohttp.server"
+    assert log.lines[0]["text"] == "Error handling request from 10.0.0.1"
+    assert "planted" not in log.stream.getvalue()
+
+
+def test_a_librarys_own_mistake_is_no_mistake_of_ours(log: Log) -> None:
+    """A message that its arguments do not fit is logged without them."""
+    (ours,) = [handler for handler in logging.getLogger().handlers if type(handler).__module__ == logs.__name__]
+    ours.handle(logging.makeLogRecord({"name": "broken", "levelno": 30, "msg": "%d things", "args": ("many",)}))
+    assert log.lines[0]["text"] == "%d things"
+
+
+def test_a_librarys_exception_is_told_without_its_text(log: Log) -> None:
+    """The same rule as for our own logging."""
+    try:
+        raise RuntimeError("planted")  # noqa: TRY301  the shortest way to an error with a place
+    except RuntimeError:
+        logging.getLogger("asyncio").exception("Task exception was never retrieved")
+    assert log.lines[0]["error"] == "builtins.RuntimeError"
+    assert "planted" not in log.stream.getvalue()
+
+
+def test_a_planted_secret_shows_up_nowhere(log: Log, tmp_path: Path) -> None:
+    """Start-up log, reprs, errors, figures: a secret reaches the client that needs it and nothing else."""
+    secret = tmp_path / "secret"
+    secret.write_text("t0ken\n")
+    file = tmp_path / "connector.yaml"
+    file.write_text(f"""\
+kafka:
+  bootstrap_servers: broker:9092
+  group_id: profiles
+  properties: {{sasl.password: t0ken, ssl.keystore.password: t0ken}}
+  secrets: {{ssl.key.password: {secret}}}
+registry: {{url: "http://registry:8081", username: me, password_file: {secret}}}
+sources: [{{topics: [crm], id: id, attributes: all}}]
+target: {{client: acme, token_file: {secret}}}
+""")
+    settings = load(file, {})
+    structlog.get_logger().info(events.STARTING, version="1", settings=describe(settings))
+    file.write_text(file.read_text().replace("acme", "ACME").replace("sasl.password", "acks"))
+    with pytest.raises(SettingError) as raised:
+        load(file, {"CONNECTOR_TOKEN": "t0ken", "CONNECTOR_SOURCES": "t0ken", "CONNECTOR_SERVICE__PORT": "t0ken"})
+    structlog.get_logger().error(events.FAILED, exc_info=raised.value)
+    shown = log.stream.getvalue() + repr(settings) + str(settings) + str(raised.value)
+    assert log.events == ["starting", "failed"]
+    assert len(str(raised.value).splitlines()) == 5
+    assert "t0ken" not in shown + Metrics().exposition().decode()
+    assert read_secret(secret, "target.token_file") == "t0ken"
+
+
+def test_every_event_says_what_it_means_and_what_to_do() -> None:
+    """Names are unique phrases in snake case; an operator finds each in docs/telemetry.md."""
+    names = [event.name for event in events.EVENTS]
+    assert len(names) == len(set(names))
+    assert all(name.replace("_", "").isalpha() and name.islower() for name in names)
+    assert all(event.meaning.endswith(".") and event.action.endswith(".") for event in events.EVENTS)
+    constants = {value for name, value in vars(events).items() if name.isupper() and isinstance(value, str)}
+    assert constants == set(names)
