@@ -1,0 +1,300 @@
+"""The story: fetch, decode, map, window, deliver, commit; and what happens when partitions go or the service stops.
+
+    source ─► decoder ─► mapping ─► window ─► delivery ─► ledger ─► source.store
+                 └────────┴─► dead letters ◄──────┘
+
+One window is open and at most one batch is on its way, so a profile is never in two batches in flight and batches
+arrive in Kafka's order. An offset is stored only when all below it is settled: accepted, stored as a dead letter, or
+skipped by a setting. Everything here happens on the event loop; decoding and merging happen in threads beside it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
+
+import polars as pl
+
+from connector.errors import BlockedError
+from connector.profiles.window import Due
+from connector.records import ASSIGNMENT, ROW, Reason
+from connector.telemetry import BatchReport, Part
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from connector.avro.decoder import Changes
+    from connector.dead_letter_office import DeadLetterOffice
+    from connector.kafka.offsets import Ledger
+    from connector.profiles.mapping import Mapping as ProfileMapping
+    from connector.profiles.window import Batch, Window
+    from connector.records import Assignment, Chunk, Partition
+    from connector.target.delivery import Delivered, Delivery
+    from connector.telemetry import Telemetry
+
+
+class Records(Protocol):
+    """What the pipeline needs of the source."""
+
+    async def chunk(self) -> Chunk:
+        """The next chunk; safe to cancel."""
+
+    def store(self, offsets: Mapping[Assignment, int]) -> None:
+        """Let these offsets be committed."""
+
+    def suspend(self) -> None:
+        """Fetch no more, but stay in the group."""
+
+
+class Decodes(Protocol):
+    """What a feed needs of the avro room."""
+
+    async def decode(self, topic: str, frame: pl.DataFrame) -> Changes:
+        """Records of one topic to columns."""
+
+    async def newest(self, topic: str) -> dict[str, pl.DataType] | None:
+        """What the topic's newest schema offers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """One entry of `sources`: which topics, and what their records mean.
+
+    Attributes:
+        reads: whether a topic belongs to it.
+        decoder: from bytes to columns.
+        mapping: from changes to rows.
+        keep_tombstones: as dead letters; otherwise they are skipped and counted.
+    """
+
+    reads: Callable[[str], bool]
+    decoder: Decodes
+    mapping: ProfileMapping
+    keep_tombstones: bool
+
+
+class Pipeline:
+    """The road, between a source that brings chunks and an account that takes batches."""
+
+    def __init__(  # noqa: PLR0913 (the parts of the road, named)
+        self,
+        *,
+        feeds: Sequence[Feed],
+        window: Window,
+        delivery: Delivery,
+        ledger: Ledger,
+        office: DeadLetterOffice,
+        telemetry: Telemetry,
+        clock: Callable[[], float],
+        drain_s: float,
+    ) -> None:
+        """Put the parts together; `clock` is monotonic, in seconds."""
+        self._feeds = feeds
+        self._window = window
+        self._delivery = delivery
+        self._ledger = ledger
+        self._office = office
+        self._telemetry = telemetry
+        self._clock = clock
+        self._drain_s = drain_s
+        self._partitions: dict[int, Partition] = {}
+        self._all_partitions: int | None = None
+        self._batches = 0
+        self._in_flight: asyncio.Task[None] | None = None
+
+    async def run(self, source: Records, stop: asyncio.Event) -> None:
+        """Carry records until `stop` is set, then drain.
+
+        Raises:
+            FatalError: the source can't go on.
+        """
+        self._source = source
+        stopping = asyncio.create_task(stop.wait())
+        fetching = asyncio.create_task(source.chunk())
+        try:
+            while not stop.is_set():
+                if await self._deliver_if_due({stopping}):
+                    continue
+                await self._wait({stopping, fetching})
+                if fetching.done():
+                    taking = asyncio.create_task(self._take(fetching.result()))
+                    fetching = asyncio.create_task(source.chunk())
+                    await _unless(stopping, taking)
+        except BlockedError as error:
+            await self._block(error, stopping)
+        else:
+            await self._drain()
+        finally:
+            await _end(fetching, stopping, self._in_flight)
+
+    # From chunk to window.
+
+    async def _take(self, chunk: Chunk) -> None:
+        for topic, numbers in _by_topic(chunk).items():
+            index, feed = next((i, feed) for i, feed in enumerate(self._feeds) if feed.reads(topic))
+            frame = chunk.frame.filter(pl.col(ASSIGNMENT).is_in(numbers))
+            changes = await feed.decoder.decode(topic, frame)
+            rows, refused = await asyncio.to_thread(_map, feed.mapping, changes.frames, f"topic {topic}")
+            refused.append(changes.unreadable)
+            if feed.keep_tombstones:
+                refused.append(_tombstones(changes.tombstones))
+            elif changes.tombstones.height:
+                self._telemetry.skipped("tombstone", changes.tombstones.height)
+            await self._office.store_records(frame.height, refused, chunk.records)
+            # Only now, with nothing awaited in between: whatever went away meanwhile must not enter the window.
+            spans = self._ledger.take(span for span in chunk.spans if span.assignment.number in numbers)
+            ours = rows.filter(pl.col(ASSIGNMENT).is_in([span.assignment.number for span in spans]))
+            self._window.add(index, ours, spans, self._clock())
+
+    # From window to Target, and back to the offsets.
+
+    async def _deliver_if_due(self, also: set[asyncio.Task[bool]]) -> bool:
+        """Close the window if its time has come and nothing is on its way; whether anything happened."""
+        if self._in_flight is not None and self._in_flight.done():
+            done, self._in_flight = self._in_flight, None
+            done.result()
+        due = self._window.due(self._clock())
+        if due is None:
+            return False
+        if self._in_flight is None:
+            self._send(due)
+            return True
+        if due is Due.AGE:
+            return False  # it goes on filling while the batch before it is on its way
+        await asyncio.wait({self._in_flight, *also}, return_when=asyncio.FIRST_COMPLETED)
+        return True
+
+    async def _wait(self, tasks: set[asyncio.Task[bool] | asyncio.Task[Chunk]]) -> None:
+        """Until something is to be done: a chunk, a stop, the end of a delivery, or the window's age."""
+        busy = self._in_flight is not None
+        await asyncio.wait(
+            tasks | ({self._in_flight} if self._in_flight else set()),
+            timeout=None if busy else self._window.seconds_left(self._clock()),
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+
+    def _send(self, due: Due) -> None:
+        self._batches += 1
+        batch = self._window.close()
+        self._in_flight = asyncio.create_task(self._deliver(batch, due, self._batches))
+
+    async def _deliver(self, batch: Batch, due: Due, number: int) -> None:
+        done: Delivered | None = None
+        while done is None:  # once more without the rows of partitions that went away meanwhile
+            batch = batch.without(batch.assignments - self._ledger.held())
+            rows, empty = await asyncio.to_thread(batch.rows)
+            done = await self._delivery.deliver(rows, ours=partial(self._all_held, batch.assignments))
+        await self._office.store_rows(done, batch, self._partitions)
+        self._source.store(self._ledger.settle(batch.spans))
+        if empty:
+            self._telemetry.skipped("empty", empty)
+        self._telemetry.accepted(
+            BatchReport(
+                number=number,
+                due=due,
+                records=batch.records,
+                rows=done.rows,
+                size_bytes=done.size_bytes,
+                calls=done.calls,
+                refused=len(done.refused) + len(done.too_large),
+                age_s=self._clock() - batch.opened_at,
+                status_url=done.status_url,
+            )
+        )
+
+    def _all_held(self, assignments: frozenset[int]) -> bool:
+        return assignments <= self._ledger.held()
+
+    # Partitions that come and go: `kafka.source.Listener`.
+
+    def assigned(self, assignments: Sequence[Assignment]) -> None:
+        """These partitions are ours from now on."""
+        self._ledger.assign(assignments)
+        self._partitions |= {assignment.number: assignment.partition for assignment in assignments}
+        self._share()
+
+    async def revoked(self, assignments: Sequence[Assignment], *, lost: bool) -> None:
+        """These partitions go: settle the call on the wire if they are not lost already, then forget their rows."""
+        if lost:
+            self._ledger.release(assignments)
+        async with self._delivery.quiet():
+            self._ledger.release(assignments)
+            self._window.forget({assignment.number for assignment in assignments})
+        self._share()
+
+    def ends(self, offsets: Mapping[Partition, int]) -> None:
+        """Tell the lag."""
+        self._telemetry.lag(self._ledger.unsettled(offsets))
+
+    def partitions(self, count: int) -> None:
+        """All topics together have so many partitions: our share of the call budget follows."""
+        self._all_partitions = count
+        self._share()
+
+    def _share(self) -> None:
+        held = len(self._ledger.held())
+        self._telemetry.assigned(held, self._all_partitions)
+        self._delivery.share(held, max(self._all_partitions or 0, held))
+
+    # The ends.
+
+    async def _drain(self) -> None:
+        """Deliver what the window holds, as far as the bound allows; what is left is read again by the next owner."""
+        self._source.suspend()
+        try:
+            async with asyncio.timeout(self._drain_s):
+                if self._in_flight is not None:
+                    await self._in_flight
+                if self._window.seconds_left(self._clock()) is not None:
+                    self._send(Due.DRAIN)
+                    await asyncio.gather(*([self._in_flight] if self._in_flight else []))
+        except (TimeoutError, BlockedError):
+            return
+
+    async def _block(self, error: BlockedError, stopping: asyncio.Task[bool]) -> None:
+        """Send nothing, store nothing, stay alive and say why until told to stop."""
+        self._source.suspend()
+        self._telemetry.trouble(Part.PIPELINE, f"blocked: {error}")
+        await stopping
+
+
+async def _end(*tasks: asyncio.Task[Any] | None) -> None:
+    for task in tasks:
+        if task is not None:
+            task.cancel()
+    await asyncio.gather(*(task for task in tasks if task is not None), return_exceptions=True)
+
+
+async def _unless(stopping: asyncio.Task[bool], taking: asyncio.Task[None]) -> None:
+    """Finish a chunk, unless told to stop while it waits (for the registry, say): nothing of it is settled yet."""
+    await asyncio.wait({stopping, taking}, return_when=asyncio.FIRST_COMPLETED)
+    if taking.done():
+        taking.result()
+    else:
+        taking.cancel()
+        await asyncio.wait({taking})
+
+
+def _by_topic(chunk: Chunk) -> dict[str, list[int]]:
+    """The assignment numbers of a chunk, by topic."""
+    numbers: dict[str, list[int]] = {}
+    for span in chunk.spans:
+        numbers.setdefault(span.assignment.partition.topic, []).append(span.assignment.number)
+    return numbers
+
+
+def _map(
+    mapping: ProfileMapping, frames: Iterable[pl.DataFrame], where: str
+) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
+    """Rows of all writer schemas together, back in Kafka's order, and what the mapping refused."""
+    mapped = [mapping.rows(frame, where) for frame in frames]
+    if not mapped:
+        return pl.DataFrame(schema={ASSIGNMENT: pl.UInt32}), []
+    rows = pl.concat([part.rows for part in mapped], how="diagonal").sort(ROW)
+    return rows, [part.refused for part in mapped]
+
+
+def _tombstones(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.select(ROW, reason=pl.lit(Reason.TOMBSTONE.value), detail=pl.lit("no value"))

@@ -1,0 +1,177 @@
+"""Puts the parts together, as the settings say; the only place that knows all rooms.
+
+Builds, opens nothing that needs an answer. `app` gives it the settings and runs what comes back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from confluent_kafka import KafkaException
+
+from connector.avro.decoder import Decoder
+from connector.avro.registry import Registry
+from connector.avro.registry_access import RegistryOptions
+from connector.avro.stores import SchemaFile
+from connector.avro.wire import Framing
+from connector.dead_letter_office import DeadLetterOffice
+from connector.errors import SettingError
+from connector.kafka import properties as librdkafka
+from connector.kafka.brake import Brake, BrakeLimits
+from connector.kafka.dead_letters import DeadLetterTopic
+from connector.kafka.offsets import Ledger
+from connector.kafka.reread import reread
+from connector.kafka.source import Source, SourceOptions
+from connector.kafka.topics import TopicWatch, reads
+from connector.pipeline import Feed, Pipeline
+from connector.profiles.mapping import Mapping, UnsafeText
+from connector.profiles.window import Events, Limits, Window
+from connector.service.secret_files import read_secret
+from connector.target import batchfile
+from connector.target import delivery as target
+from connector.target.auth import TokenFile
+from connector.target.budget import Budget
+from connector.target.client import HttpClient
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+    from typing import Any
+
+    from connector.avro.stores import SchemaStore
+    from connector.service.settings import RegistrySettings, Settings, SourceSettings
+    from connector.telemetry import Telemetry
+
+REVOKE_SLACK_S = 5.0  # beyond the time-out of the call that a rebalance may have to wait for
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What `app` starts and ends."""
+
+    pipeline: Pipeline
+    source: Source
+    watch: TopicWatch
+    feeds: Sequence[Feed]
+    client: HttpClient
+    dead_letters: DeadLetterTopic
+    registry: Registry | None
+
+
+def compose(settings: Settings, telemetry: Telemetry, schemas: SchemaStore | None = None) -> Parts:
+    """Make the parts; must be called on the running event loop.
+
+    Args:
+        settings: all of them.
+        telemetry: who is told.
+        schemas: instead of the registry that the settings name, for a demo in one process.
+
+    Raises:
+        SettingError: a file that the settings name can't be used, or librdkafka does not take its properties.
+    """
+    consumer = _consumer_properties(settings)
+    registry = None
+    if schemas is None and settings.registry is not None:
+        registry = Registry.connect(_registry_options(settings.registry), telemetry)
+    feeds = [_feed(source, schemas or registry) for source in settings.sources]
+    client = _client(settings)
+    topics = [topic for source in settings.sources for topic in source.topics]
+    options = SourceOptions(consumer, topics, revoke_timeout_s=settings.target.timeout + REVOKE_SLACK_S)
+    brake = settings.dead_letters.brake
+    try:
+        dead_letters = DeadLetterTopic(consumer, settings.dead_letters.topic, settings.kafka.group_id, telemetry)
+        pipeline = Pipeline(
+            feeds=feeds,
+            window=_window(settings),
+            delivery=_delivery(settings, client, telemetry),
+            ledger=Ledger(),
+            office=DeadLetterOffice(
+                dead_letters,
+                Brake(BrakeLimits(brake.share, brake.of, brake.at_least)),
+                partial(reread, consumer),
+                telemetry,
+            ),
+            telemetry=telemetry,
+            clock=time.monotonic,
+            drain_s=settings.service.drain,
+        )
+        source = Source(options, pipeline, telemetry)
+        watch = TopicWatch(consumer, topics, telemetry, lambda state: pipeline.partitions(state.partitions))
+    except KafkaException as error:
+        raise SettingError(f"kafka.properties: {error.args[0].str()}; correct or remove the property") from error
+    return Parts(pipeline, source, watch, feeds, client, dead_letters, registry)
+
+
+def _window(settings: Settings) -> Window:
+    limits = Limits(settings.window.max_rows, settings.window.max_bytes, settings.window.max_age)
+    return Window(limits, [Events(source.events) for source in settings.sources], batchfile.encode)
+
+
+def _delivery(settings: Settings, client: HttpClient, telemetry: Telemetry) -> target.Delivery:
+    return target.Delivery(
+        client,
+        Budget(settings.target.calls_per_minute, time.monotonic()),
+        target.Limits(settings.target.id_type, batchfile.HARD_MAX_ROWS, batchfile.HARD_MAX_BYTES),
+        target.Pace(throttle_hold_s=settings.target.throttle_hold),
+        telemetry,
+        clock=time.monotonic,
+        sleep=asyncio.sleep,
+        random=random.Random(),  # noqa: S311 (jitter of waits, no secret)
+    )
+
+
+def _consumer_properties(settings: Settings) -> dict[str, Any]:
+    kafka = settings.kafka
+    secrets = {
+        name: read_secret(path, f"kafka.secrets.{name}", lines=name.endswith(".pem"))
+        for name, path in kafka.secrets.items()
+    }
+    return librdkafka.consumer(kafka.bootstrap_servers, kafka.group_id, {**kafka.properties, **secrets})
+
+
+def _feed(source: SourceSettings, registry: SchemaStore | None) -> Feed:
+    schemas = SchemaFile.load(source.schema_file) if source.schema_file is not None else registry
+    if schemas is None:
+        raise SettingError("registry.url: missing; a source with the framing confluent needs it")
+    attributes = None if source.attributes == "all" else source.attributes
+    mapping = Mapping(source.id, attributes, UnsafeText(source.unsafe_text))
+    return Feed(
+        reads=partial(reads, source.topics),
+        decoder=Decoder(framing=Framing(source.framing), schemas=schemas, paths=mapping.paths),
+        mapping=mapping,
+        keep_tombstones=source.on_delete == "dead_letter",
+    )
+
+
+def _registry_options(registry: RegistrySettings) -> RegistryOptions:
+    password, token = registry.password_file, registry.token_file
+    return RegistryOptions(
+        url=registry.url,
+        username=registry.username,
+        password=None if password is None else read_secret(password, "registry.password_file"),
+        token=None if token is None else read_secret(token, "registry.token_file"),
+        ca_file=_text(registry.ca_file),
+        cert_file=_text(registry.cert_file),
+        key_file=_text(registry.key_file),
+        timeout_s=registry.timeout,
+    )
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)
+
+
+def _client(settings: Settings) -> HttpClient:
+    given = settings.target
+    return HttpClient(
+        given.base_url,
+        given.client,
+        timeout_s=given.timeout,
+        token=None if given.token_file is None else TokenFile(given.token_file),
+        ca_file=given.ca_file,
+    )
