@@ -7,6 +7,7 @@ token to another host) and no more of an answer is read than an answer can be. W
 
 from __future__ import annotations
 
+import io
 import ssl
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
@@ -67,7 +68,9 @@ class HttpClient:
         """See Client."""
         headers = {} if self._token is None else {"Authorization": self._token.header()}
         try:
-            async with self._session.post(self._url, data=body, headers=headers, allow_redirects=False) as response:
+            # A stream, as aiohttp would copy bytes of over 1 MiB in one go, and warns of it.
+            form = io.BytesIO(body)
+            async with self._session.post(self._url, data=form, headers=headers, allow_redirects=False) as response:
                 answer = await _beginning(response.content)
                 return judge(response.status, response.headers, answer, datetime.now(UTC))
         except TimeoutError:
