@@ -63,6 +63,7 @@ class Kafka(DockerContainer):
                 "KAFKA_SHARE_COORDINATOR_STATE_TOPIC_REPLICATION_FACTOR": "1",
                 "KAFKA_SHARE_COORDINATOR_STATE_TOPIC_MIN_ISR": "1",
                 "KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS": "0",
+                "KAFKA_GROUP_MIN_SESSION_TIMEOUT_MS": "1000",  # a killed member is given up after 2 s, not after 6
                 **settings,
             }
         )

@@ -82,7 +82,6 @@ def compose(settings: Settings, telemetry: Telemetry, schemas: SchemaStore | Non
     client = _client(settings)
     topics = [topic for source in settings.sources for topic in source.topics]
     options = SourceOptions(consumer, topics, revoke_timeout_s=settings.target.timeout + REVOKE_SLACK_S)
-    brake = settings.dead_letters.brake
     try:
         dead_letters = DeadLetterTopic(consumer, settings.dead_letters.topic, settings.kafka.group_id, telemetry)
         pipeline = Pipeline(
@@ -90,12 +89,7 @@ def compose(settings: Settings, telemetry: Telemetry, schemas: SchemaStore | Non
             window=_window(settings),
             delivery=_delivery(settings, client, telemetry),
             ledger=Ledger(),
-            office=DeadLetterOffice(
-                dead_letters,
-                Brake(BrakeLimits(brake.share, brake.of, brake.at_least)),
-                partial(reread, consumer),
-                telemetry,
-            ),
+            office=DeadLetterOffice(dead_letters, _brake(settings), partial(reread, consumer), telemetry),
             telemetry=telemetry,
             clock=time.monotonic,
             drain_s=settings.service.drain,
@@ -110,6 +104,11 @@ def compose(settings: Settings, telemetry: Telemetry, schemas: SchemaStore | Non
 def _window(settings: Settings) -> Window:
     limits = Limits(settings.window.max_rows, settings.window.max_bytes, settings.window.max_age)
     return Window(limits, [Events(source.events) for source in settings.sources], batchfile.encode)
+
+
+def _brake(settings: Settings) -> Brake:
+    brake = settings.dead_letters.brake
+    return Brake(BrakeLimits(brake.share, brake.of, brake.at_least))
 
 
 def _delivery(settings: Settings, client: HttpClient, telemetry: Telemetry) -> target.Delivery:

@@ -86,6 +86,24 @@ async def test_a_revoke_waits_for_the_call_on_the_wire(tmp_path: Path) -> None:
         assert sum(batch.rows for batch in first.batches) == 50
 
 
+async def test_a_retry_never_overtakes_the_new_owner(tmp_path: Path) -> None:
+    """A batch that waits for Target loses the rows of partitions that go; their new owner's newer ones stand."""
+    async with road(tmp_path) as it:
+        it.produce(range(100))
+        it.simulator.faults.add(FaultKind.SERVER_ERROR)
+        async with it.member() as first:
+            await until(lambda: len(first.outcomes) >= 4)  # its next attempt is seconds away
+            async with it.member() as second:
+                await until(lambda: second.partitions > 0 and first.partitions < 4)
+                it.produce(range(100))
+                it.simulator.faults.clear()
+                await until(lambda: bool(second.batches))
+                await until(lambda: bool(first.batches))
+                await until(it.arrived)
+        assert it.simulator.summary().went_backwards == 0
+        assert it.simulator.summary().duplicate_rows == 0
+
+
 @pytest.mark.parametrize(
     "fault",
     [FaultKind.UNAVAILABLE, FaultKind.SERVER_ERROR, FaultKind.CUT_BEFORE, FaultKind.CUT_AFTER, FaultKind.GARBAGE,

@@ -96,6 +96,7 @@ async def test_every_record_comes_out_exactly_once() -> None:
             _framed(2, _text("c") + b"\x00\x02"),
             _framed(1, _text("d")),
             b"",
+            _framed(1, _text("e") + _text("Bern")),
             first_row=40,
         ),
     )
@@ -112,7 +113,9 @@ async def test_every_record_comes_out_exactly_once() -> None:
     assert_frame_equal(
         first,
         pl.DataFrame(
-            [(42, 7, 102, "b", "Oslo")], schema=positions | {"id": pl.String, "city": pl.String}, orient="row"
+            [(42, 7, 102, "b", "Oslo"), (48, 7, 108, "e", "Bern")],
+            schema=positions | {"id": pl.String, "city": pl.String},
+            orient="row",
         ),
     )
     assert_frame_equal(changes.tombstones, pl.DataFrame({ROW: [41]}, schema={ROW: pl.UInt32}))

@@ -102,6 +102,9 @@ def test_a_field_that_still_exists_is_not_renamed() -> None:
     """An alias that is also the name of a field in either schema stands for that field."""
     both = _root(_field("id", "string"), _field("label", "string"), _field("title", "string", "label"))
     assert [column.path for column in leaves(both, both)] == ["id", "label", "title"]
+    found = find("title", both, both)
+    assert found is not None
+    assert found.steps == ("title",)
     old = _root(_field("label", "string"))
     assert [column.path for column in leaves(old, both)] == ["label"]
 

@@ -1,0 +1,222 @@
+"""Processes for the crash tests: a simulated Target, the connector that is killed, and the truth about every profile.
+
+The tests of this folder use what a user has, the installed command and the image, and import nothing of the package.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import random
+import signal
+import struct
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import docker
+import fastavro
+from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.containers import Kafka, Registry
+
+COMMAND = str(Path(sys.executable).parent / "target-connector")
+PARTITIONS = 8
+CUSTOMERS = 20_000
+SCHEMA = {
+    "type": "record",
+    "name": "Customer",
+    "fields": [
+        {"name": "customer_id", "type": "string"},
+        {"name": "version", "type": "int"},
+        {"name": "note", "type": "string"},
+    ],
+}
+
+
+@dataclass
+class Target:
+    """The simulated Target, a process of its own that outlives every kill."""
+
+    process: subprocess.Popen[str]
+    url: str
+
+    def ask(self, path: str) -> bytes:
+        with urllib.request.urlopen(f"{self.url}{path}", timeout=30) as answer:  # noqa: S310 (loopback)
+            body: bytes = answer.read()
+        return body
+
+    def summary(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.ask("/simulator/summary"))
+        return found
+
+    def profiles(self) -> dict[str, dict[str, str]]:
+        lines = map(json.loads, self.ask("/simulator/profiles").splitlines())
+        return {line["id"]: line["attributes"] for line in lines}
+
+
+@contextmanager
+def simulated_target() -> Iterator[Target]:
+    process = subprocess.Popen(
+        [COMMAND, "simulate-target", "--port", "0", "--version-attribute", "version"], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        url = next(word for word in process.stdout.readline().split() if word.startswith("http://"))
+        yield Target(process, url)
+    finally:
+        process.terminate()
+        assert process.wait(20) == 0
+        process.stdout.close()  # type: ignore[union-attr]
+
+
+class Connector(Protocol):
+    """One life of the connector."""
+
+    def kill(self) -> None:
+        """SIGKILL, and wait until it is gone."""
+
+    def stop(self) -> int:
+        """SIGTERM; its exit code."""
+
+    def alive(self) -> bool:
+        """Whether it runs."""
+
+
+class Installed:
+    """The installed command in a process."""
+
+    def __init__(self, config: Path) -> None:
+        self._log = config.with_suffix(".log").open("a")
+        self._process = subprocess.Popen([COMMAND, "run", "--config", str(config)], stdout=self._log, stderr=self._log)
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait(20)
+        self._log.close()
+
+    def stop(self) -> int:
+        self._process.send_signal(signal.SIGTERM)
+        code = self._process.wait(60)
+        self._log.close()
+        return code
+
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+
+class FromImage:
+    """The image, read-only and without privileges, in the network of this machine."""
+
+    def __init__(self, config: Path, image: str) -> None:
+        config.chmod(0o644)
+        self._docker = docker.from_env()
+        self._container = self._docker.containers.run(
+            image,
+            ["run", "--config", "/etc/connector.yaml"],
+            volumes={str(config): {"bind": "/etc/connector.yaml", "mode": "ro"}},
+            network_mode="host",
+            read_only=True,
+            cap_drop=["ALL"],
+            labels={"org.testcontainers": "true"},  # so that the clean-up of CONTRIBUTING.md finds it
+            detach=True,
+        )
+
+    def kill(self) -> None:
+        self._container.kill("SIGKILL")
+        self._remove()
+
+    def stop(self) -> int:
+        self._container.kill("SIGTERM")
+        code: int = self._container.wait(timeout=60)["StatusCode"]
+        self._remove()
+        return code
+
+    def _remove(self) -> None:
+        self._container.remove(force=True)
+        self._docker.close()
+
+    def alive(self) -> bool:
+        self._container.reload()
+        return bool(self._container.status == "running")
+
+
+@dataclass
+class Feed:
+    """Change events in a topic, and the newest version of every customer."""
+
+    brokers: str
+    registry: str
+    topic: str
+    total: int
+    newest: dict[str, int] = field(default_factory=dict)
+
+    def run(self, per_second: float) -> threading.Thread:
+        """Write all events at an even pace, in a thread."""
+        with SchemaRegistryClient({"url": self.registry}) as registry:
+            schema_id = registry.register_schema(f"{self.topic}-value", Schema(json.dumps(SCHEMA), "AVRO"))
+        thread = threading.Thread(target=self._write, args=(schema_id, per_second))
+        thread.start()
+        return thread
+
+    def _write(self, schema_id: int, per_second: float) -> None:
+        producer = Producer({"bootstrap.servers": self.brokers, "enable.idempotence": True, "linger.ms": 20})
+        parsed, began = fastavro.parse_schema(SCHEMA), time.monotonic()
+        chance = random.Random(7)  # noqa: S311 (which customer changes)
+        for version in range(1, self.total + 1):
+            key = f"customer-{chance.randrange(CUSTOMERS)}"
+            datum = io.BytesIO()
+            fastavro.schemaless_writer(datum, parsed, {"customer_id": key, "version": version, "note": f"n {version}"})
+            producer.produce(self.topic, b"\0" + struct.pack(">I", schema_id) + datum.getvalue(), key=key)
+            self.newest[key] = version
+            if version % 500 == 0:
+                producer.poll(0)
+                time.sleep(max(0.0, began + version / per_second - time.monotonic()))
+        assert producer.flush(60) == 0
+
+
+def committed(brokers: str, group: str, topic: str) -> int:
+    """How many records lie below the committed offsets."""
+    consumer = Consumer({"bootstrap.servers": brokers, "group.id": group, "enable.auto.commit": False})
+    try:
+        found = consumer.committed([TopicPartition(topic, p) for p in range(PARTITIONS)], timeout=30)
+        return sum(max(0, partition.offset) for partition in found)
+    finally:
+        consumer.close()
+
+
+def write_settings(path: Path, kafka: Kafka, registry: Registry, target: Target, topic: str) -> None:
+    settings = {
+        "kafka": {
+            "bootstrap_servers": kafka.address,
+            "group_id": topic,
+            # A killed member keeps its partitions for the session's time-out: short, so that twenty kills take minutes.
+            "properties": {"session.timeout.ms": 2000, "heartbeat.interval.ms": 500},
+        },
+        "registry": {"url": registry.url},
+        "sources": [{"topics": [topic], "id": "customer_id", "attributes": {"version": "version", "note": "note"}}],
+        "window": {"max_age": "300ms"},
+        "target": {"client": "acme", "base_url": target.url, "throttle_hold": "1s"},
+        "dead_letters": {"topic": f"{topic}.dead-letters"},
+        "service": {"host": "127.0.0.1", "port": 0},
+    }
+    path.write_text(json.dumps(settings))
+
+
+def wait_for(condition: Callable[[], bool], seconds: float, what: str) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            msg = f"{what}: not within {seconds:.0f} s"
+            raise TimeoutError(msg)
+        time.sleep(0.02)
