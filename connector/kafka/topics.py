@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from connector.telemetry import Telemetry
 
-ASK_TIMEOUT_S = 5.0
+ASK_TIMEOUT_S = 3.0  # a stop may have to wait for it
 EVERY_S = 10.0  # a grown topic changes the share of the budget: a minute late would be too late
 EVERY_WHILE_IN_TROUBLE_S = 1.0
 

@@ -49,6 +49,7 @@ Config = Annotated[
 
 def main() -> None:
     """Run the command line; what `target-connector` calls."""
+    logs.configure("console")  # until the settings say otherwise; structlog's own default would show variables
     try:
         app()
     except SettingError as error:

@@ -130,6 +130,7 @@ class Inside:
 
     kept: bool
     told: str
+    attributes: frozenset[str]
     kept_by_another_truth: bool
     told_by_another_truth: str
 
@@ -145,6 +146,12 @@ def inside(plays: Plays) -> Inside:
 async def play_inside() -> Inside:
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
 
+    attributes: set[str] = set()
+
+    def look(truth: Truth, evidence: Evidence) -> Sequence[Check]:
+        attributes.update(*evidence.profiles.values())
+        return judge(truth, evidence)
+
     def lie(truth: Truth, evidence: Evidence) -> Sequence[Check]:
         next(iter(truth.newest.values()))["tier"] = "TIN"
         loop.call_soon_threadsafe(stop.set)  # `keep` would go on for ever
@@ -153,11 +160,11 @@ async def play_inside() -> Inside:
     files = [io.BytesIO(), io.BytesIO()]
     one, other = (io.TextIOWrapper(file, "utf-8", write_through=True) for file in files)
     kept, kept_by_another = await asyncio.gather(
-        run(DemoOptions(2_400, 500, seed=7), Screen(one), asyncio.Event()),
+        run(DemoOptions(2_400, 500, seed=7), Screen(one), asyncio.Event(), judge=look),
         run(DemoOptions(600, 500, keep=True), Screen(other), stop, judge=lie),
     )
     told, told_by_another = (file.getvalue().decode() for file in files)
-    return Inside(kept, told, kept_by_another, told_by_another)
+    return Inside(kept, told, frozenset(attributes), kept_by_another, told_by_another)
 
 
 def test_a_play_ends_with_every_promise_kept(inside: Inside) -> None:
@@ -167,6 +174,7 @@ def test_a_play_ends_with_every_promise_kept(inside: Inside) -> None:
         assert f"✓ {promise}" in inside.told
     for moment in ("preferred_channel, to its schema: version 2", "Target breaks down", "Target answers again"):
         assert moment in inside.told
+    assert {"address.city", "preferred_channel"} < inside.attributes
 
 
 def test_another_truth_is_another_verdict(inside: Inside) -> None:
@@ -294,6 +302,7 @@ async def test_the_feed_writes_all_its_records_elsewhere() -> None:
     told: list[str] = []
     with EmbeddedBroker() as broker, closing(Witness(broker.bootstrap_servers, "nobody")) as witness:
         broker.create_topic(TOPIC, 2)
+        broker.set_rtt(1, 200)  # so that what is not waited for is not there yet
         place = real_feed.Place(broker.bootstrap_servers, "mock://", TOPIC)
         await real_feed.feed(place, FeedOptions(1_000, 100, 1, per_s=100_000.0), told.append)
         ends = await asyncio.to_thread(witness.ends, TOPIC, 2)

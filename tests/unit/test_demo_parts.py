@@ -88,6 +88,14 @@ def test_a_good_record_says_what_its_change_says(version: int) -> None:
             assert fastavro.schemaless_reader(io.BytesIO(message.value[5:]), schema) == message.change
 
 
+def test_version_two_is_version_one_and_a_field_with_a_default() -> None:
+    """So a registry takes it as compatible, backwards and forwards."""
+    one, two = (json.loads(schema_text(name)) for name in SCHEMA_FILES)
+    *before, gained = two["fields"]
+    assert {**two, "fields": before} == one
+    assert "default" in gained
+
+
 # The truth
 
 

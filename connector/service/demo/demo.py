@@ -105,7 +105,7 @@ async def run(
         ConnectorError: the service ended by itself, or the broker is full.
     """
     stopping = asyncio.create_task(stop.wait())
-    async with stage() as built:
+    async with stage() as built:  # whose end raises what the service failed with
         play = _Play(built, options, screen)
         with screen.live():
             evidence = await _unless_stopped(play.run(), play.show_figures(), built.serving, stopping)

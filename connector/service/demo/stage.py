@@ -131,7 +131,7 @@ async def _service(
         yield serving
     finally:
         stop.set()
-        await asyncio.wait({serving})
+        await serving
 
 
 def _port() -> int:
