@@ -241,7 +241,7 @@ class Source:
         self._lose(gone)
 
     def _lose(self, assignments: Sequence[Assignment]) -> None:
-        self._tell_loop(lambda: self._loop.create_task(self._listener.revoked(assignments, lost=True)))
+        asyncio.run_coroutine_threadsafe(self._listener.revoked(assignments, lost=True), self._loop)
 
     def _hear(self, error: KafkaError) -> None:
         """Of a message, or of the client: the `error_cb`, which must not raise."""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from connector.target.client import Client
     from connector.telemetry import Telemetry
 
-BUDGET_LOOK_S = 1.0  # the share may change while a call waits for its turn
+LOOK_S = 1.0  # while a call waits, the share may change and partitions may go away
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +160,7 @@ class Delivery:
         """Send the same bytes until the answer is about them and not about Target; None if `ours` said no."""
         failures = 0
         while True:
-            await self._wait_for_budget()
+            await self._wait_for_budget(ours)
             async with self._wire:
                 if not ours():
                     return None
@@ -182,10 +182,10 @@ class Delivery:
                         Part.TARGET,
                         f"the token is not accepted ({answer.text}); put a valid one into target.token_file",
                     )
-                    await self._back_off(failures)
+                    await self._back_off(failures, ours)
                 case Outcome.UNAVAILABLE:
                     self._telemetry.trouble(Part.TARGET, f"not available, trying again ({answer.text})")
-                    await self._back_off(failures)
+                    await self._back_off(failures, ours)
             failures += 1
 
     async def _call(self, body: bytes) -> Answer:
@@ -195,14 +195,16 @@ class Delivery:
         self._telemetry.called(answer.outcome, self._clock() - began, len(body))
         return answer
 
-    async def _wait_for_budget(self) -> None:
+    async def _wait_for_budget(self, ours: Callable[[], bool]) -> None:
         began = self._clock()
-        while (wait_s := self._budget.wait_s(self._clock())) > 0:
-            await self._sleep(min(wait_s, BUDGET_LOOK_S))
+        while ours() and (wait_s := self._budget.wait_s(self._clock())) > 0:
+            await self._sleep(min(wait_s, LOOK_S))
         if (waited_s := self._clock() - began) > 0:
             self._telemetry.held(waited_s)
 
-    async def _back_off(self, failures: int) -> None:
+    async def _back_off(self, failures: int, ours: Callable[[], bool]) -> None:
         """Wait twice as long after each failure, less up to half by chance: replicas should not come back at once."""
         longest_s = min(self._pace.backoff_max_s, self._pace.backoff_s * 2 ** min(failures, 16))
-        await self._sleep(longest_s * self._random.uniform(0.5, 1.0))
+        until = self._clock() + longest_s * self._random.uniform(0.5, 1.0)
+        while ours() and (wait_s := until - self._clock()) > 0:
+            await self._sleep(min(wait_s, LOOK_S))

@@ -235,6 +235,15 @@ async def test_delivery_ends_between_calls_when_partitions_went_away() -> None:
     assert len(target.bodies) == 2
 
 
+@pytest.mark.parametrize("partitions", [pytest.param(0, id="for the budget"), pytest.param(1, id="after a failure")])
+async def test_a_wait_ends_when_partitions_went_away(partitions: int) -> None:
+    """Whatever delivery waits for, it looks up each second, so that a rebalance or a stop need not wait with it."""
+    delivery, _, clock = make([Answer(Outcome.UNAVAILABLE, "no")] * 20)
+    delivery.share(partitions, 1)
+    assert await delivery.deliver(rows("a"), ours=lambda: clock() < 100.5) is None
+    assert clock() <= 101.5
+
+
 async def test_quiet_waits_for_the_call_on_the_wire() -> None:
     """Whoever holds `quiet` knows that no call is on the wire and that none begins."""
     delivery, target, _ = make([])
