@@ -41,6 +41,7 @@ WORKDIR /tmp
 EXPOSE 8080
 STOPSIGNAL SIGTERM
 # For Docker and Compose; Kubernetes has probes of its own. Alive, not ready: a Target that is down is no reason to restart.
+# It does not read the settings file: a port other than 8080 has to come from the variable, or the check is switched off.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
     CMD ["python", "-c", "import os, urllib.request as r; r.urlopen('http://127.0.0.1:' + os.environ.get('CONNECTOR_SERVICE__PORT', '8080') + '/livez', timeout=4).close()"]
 ENTRYPOINT ["target-connector"]

@@ -3,6 +3,7 @@
 In reading order:
 
 - `pipeline`: the story; fetch, decode, map, window, deliver, commit
+- `feeds`, `dead_letter_office`: from records to rows; where the rest goes
 - `records`, `errors`, `telemetry`: what travels, what can go wrong, what is told
 - `kafka/`: the consumer on its own thread, the ledger of offsets, dead letters, an embedded broker
 - `avro/`: framing, registry, writer schemas, datums to columns

@@ -14,9 +14,10 @@ import polars as pl
 
 from connector.errors import BlockedError
 from connector.records import ASSIGNMENT, ID, OFFSET, ROW, DeadLetter, Reason
+from connector.telemetry import Part
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from connector.kafka.brake import Brake
     from connector.kafka.dead_letters import DeadLetters
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from connector.records import Partition, Record
     from connector.target.delivery import Delivered, Refused
     from connector.telemetry import Telemetry
+
+AGAIN_S = 1.0
 
 
 class DeadLetterOffice:
@@ -36,7 +39,7 @@ class DeadLetterOffice:
         reread: Callable[[Sequence[tuple[Partition, int]]], Sequence[Record]],
         telemetry: Telemetry,
     ) -> None:
-        """Put the parts together; `reread` gives records by their position, and blocks."""
+        """Put the parts together; `reread` gives records by their position, blocks, and may raise TimeoutError."""
         self._dead_letters = dead_letters
         self._brake = brake
         self._reread = reread
@@ -61,33 +64,38 @@ class DeadLetterOffice:
         ]
         await self._store(count, letters)
 
-    async def store_rows(self, done: Delivered, batch: Batch, partitions: Mapping[int, Partition]) -> None:
+    async def store_rows(self, done: Delivered, batch: Batch) -> None:
         """Store the records that the refused rows of a delivered batch were made of.
 
         Args:
             done: says which rows were refused, and why.
             batch: knows which records every row was made of.
-            partitions: by assignment number.
 
         Raises:
             BlockedError: the brake tripped; nothing was stored.
         """
         refusals = [(Reason.REFUSED, row) for row in done.refused]
         refusals += [(Reason.ROW_TOO_LARGE, row) for row in done.too_large]
-        if refusals:
-            await self._store(0, await asyncio.to_thread(self._trace, refusals, batch, partitions))
-
-    def _trace(
-        self, refusals: Iterable[tuple[Reason, Refused]], batch: Batch, partitions: Mapping[int, Partition]
-    ) -> list[DeadLetter]:
         letters: list[DeadLetter] = []
         for reason, refusal in refusals:
-            made_of = batch.trail.filter(pl.col(ID) == refusal.row[ID][0])
-            positions = [
-                (partitions[number], offset) for number, offset in made_of.select(ASSIGNMENT, OFFSET).iter_rows()
-            ]
-            letters += [DeadLetter(record, reason, refusal.text) for record in self._reread(positions)]
-        return letters
+            records = await self._read_again(_made_of(refusal, batch))
+            letters += [DeadLetter(record, reason, refusal.text) for record in records]
+        if letters:
+            await self._store(0, letters)
+
+    async def _read_again(self, positions: Sequence[tuple[Partition, int]]) -> Sequence[Record]:
+        """Ask the brokers until they give the records."""
+        while True:
+            try:
+                records = await asyncio.to_thread(self._reread, positions)
+            except TimeoutError as error:
+                self._telemetry.trouble(
+                    Part.DEAD_LETTERS, f"a refused record can't be read again ({error}); trying again"
+                )
+                await asyncio.sleep(AGAIN_S)
+            else:
+                self._telemetry.trouble(Part.DEAD_LETTERS, None)
+                return records
 
     async def _store(self, count: int, letters: Sequence[DeadLetter]) -> None:
         by_policy = sum(letter.reason is Reason.TOMBSTONE for letter in letters)
@@ -97,6 +105,13 @@ class DeadLetterOffice:
             await self._dead_letters.send(letters)
             for reason, number in Counter(letter.reason for letter in letters).items():
                 self._telemetry.dead_lettered(reason, number)
+
+
+def _made_of(refusal: Refused, batch: Batch) -> list[tuple[Partition, int]]:
+    """The positions of all records of the batch that the row was made of."""
+    partitions = {span.assignment.number: span.assignment.partition for span in batch.spans}
+    trail = batch.trail.filter(pl.col(ID) == refusal.row[ID][0]).select(ASSIGNMENT, OFFSET)
+    return [(partitions[number], offset) for number, offset in trail.iter_rows()]
 
 
 def _why(letters: Sequence[DeadLetter]) -> str:

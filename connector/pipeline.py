@@ -5,13 +5,13 @@
 
 One window is open and at most one batch is on its way, so a profile is never in two batches in flight and batches
 arrive in Kafka's order. An offset is stored only when all below it is settled: accepted, stored as a dead letter, or
-skipped by a setting. Everything here happens on the event loop; decoding and merging happen in threads beside it.
+skipped by a setting. Everything here happens on the event loop; decoding, mapping and building bodies happen in
+threads beside it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -19,16 +19,15 @@ import polars as pl
 
 from connector.errors import BlockedError
 from connector.profiles.window import Due
-from connector.records import ASSIGNMENT, ROW, Reason
+from connector.records import ASSIGNMENT
 from connector.telemetry import BatchReport, Part
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from connector.avro.decoder import Changes
     from connector.dead_letter_office import DeadLetterOffice
+    from connector.feeds import Feed
     from connector.kafka.offsets import Ledger
-    from connector.profiles.mapping import Mapping as ProfileMapping
     from connector.profiles.window import Batch, Window
     from connector.records import Assignment, Chunk, Partition
     from connector.target.delivery import Delivered, Delivery
@@ -46,33 +45,6 @@ class Records(Protocol):
 
     def suspend(self) -> None:
         """Fetch no more, but stay in the group."""
-
-
-class Decodes(Protocol):
-    """What a feed needs of the avro room."""
-
-    async def decode(self, topic: str, frame: pl.DataFrame) -> Changes:
-        """Records of one topic to columns."""
-
-    async def newest(self, topic: str) -> dict[str, pl.DataType] | None:
-        """What the topic's newest schema offers."""
-
-
-@dataclass(frozen=True, slots=True)
-class Feed:
-    """One entry of `sources`: which topics, and what their records mean.
-
-    Attributes:
-        reads: whether a topic belongs to it.
-        decoder: from bytes to columns.
-        mapping: from changes to rows.
-        keep_tombstones: as dead letters; otherwise they are skipped and counted.
-    """
-
-    reads: Callable[[str], bool]
-    decoder: Decodes
-    mapping: ProfileMapping
-    keep_tombstones: bool
 
 
 class Pipeline:
@@ -99,8 +71,8 @@ class Pipeline:
         self._telemetry = telemetry
         self._clock = clock
         self._drain_s = drain_s
-        self._partitions: dict[int, Partition] = {}
         self._all_partitions: int | None = None
+        self._joined = False
         self._batches = 0
         self._in_flight: asyncio.Task[None] | None = None
 
@@ -112,41 +84,47 @@ class Pipeline:
         """
         self._source = source
         stopping = asyncio.create_task(stop.wait())
-        fetching = asyncio.create_task(source.chunk())
+        taking = asyncio.create_task(self._take_next())
         try:
             while not stop.is_set():
-                if await self._deliver_if_due({stopping}):
-                    continue
-                await self._wait({stopping, fetching})
-                if fetching.done():
-                    taking = asyncio.create_task(self._take(fetching.result()))
-                    fetching = asyncio.create_task(source.chunk())
-                    await _unless(stopping, taking)
-        except BlockedError as error:
-            await self._block(error, stopping)
-        else:
+                if not await self._deliver_if_due({stopping}):
+                    await self._wait({stopping, taking})
+                if taking.done():
+                    taking.result()
+                    taking = asyncio.create_task(self._take_next())
+            await _end(taking)  # nothing of it is in the window yet
             await self._drain()
+        except BlockedError as error:
+            await _end(taking)
+            await self._block(error, stopping)
         finally:
-            await _end(fetching, stopping, self._in_flight)
+            await _end(taking, stopping, self._in_flight)
 
     # From chunk to window.
 
+    async def _take_next(self) -> None:
+        """Take one chunk, which may have to wait for the registry or the dead-letter topic; safe to cancel."""
+        await self._take(await self._source.chunk())
+
     async def _take(self, chunk: Chunk) -> None:
         for topic, numbers in _by_topic(chunk).items():
-            index, feed = next((i, feed) for i, feed in enumerate(self._feeds) if feed.reads(topic))
+            index, feed = self._feed_of(topic)
             frame = chunk.frame.filter(pl.col(ASSIGNMENT).is_in(numbers))
-            changes = await feed.decoder.decode(topic, frame)
-            rows, refused = await asyncio.to_thread(_map, feed.mapping, changes.frames, f"topic {topic}")
-            refused.append(changes.unreadable)
-            if feed.keep_tombstones:
-                refused.append(_tombstones(changes.tombstones))
-            elif changes.tombstones.height:
-                self._telemetry.skipped("tombstone", changes.tombstones.height)
-            await self._office.store_records(frame.height, refused, chunk.records)
+            read = await feed.read(topic, frame)
+            if read.skipped:
+                self._telemetry.skipped("tombstone", read.skipped)
+            await self._office.store_records(frame.height, read.refused, chunk.records)
             # Only now, with nothing awaited in between: whatever went away meanwhile must not enter the window.
             spans = self._ledger.take(span for span in chunk.spans if span.assignment.number in numbers)
-            ours = rows.filter(pl.col(ASSIGNMENT).is_in([span.assignment.number for span in spans]))
+            ours = read.rows.filter(pl.col(ASSIGNMENT).is_in([span.assignment.number for span in spans]))
             self._window.add(index, ours, spans, self._clock())
+
+    def _feed_of(self, topic: str) -> tuple[int, Feed]:
+        for index, feed in enumerate(self._feeds):
+            if feed.reads(topic):
+                return index, feed
+        msg = f"topic {topic} came in, but no entry of sources means it; write its expression more plainly"
+        raise BlockedError(msg)
 
     # From window to Target, and back to the offsets.
 
@@ -166,8 +144,8 @@ class Pipeline:
         await asyncio.wait({self._in_flight, *also}, return_when=asyncio.FIRST_COMPLETED)
         return True
 
-    async def _wait(self, tasks: set[asyncio.Task[bool] | asyncio.Task[Chunk]]) -> None:
-        """Until something is to be done: a chunk, a stop, the end of a delivery, or the window's age."""
+    async def _wait(self, tasks: set[asyncio.Task[Any]]) -> None:
+        """Until something is to be done: a chunk was taken, a stop, the end of a delivery, or the window's age."""
         busy = self._in_flight is not None
         await asyncio.wait(
             tasks | ({self._in_flight} if self._in_flight else set()),
@@ -186,10 +164,12 @@ class Pipeline:
             batch = batch.without(batch.assignments - self._ledger.held())
             rows, empty = await asyncio.to_thread(batch.rows)
             done = await self._delivery.deliver(rows, ours=partial(self._all_held, batch.assignments))
-        await self._office.store_rows(done, batch, self._partitions)
+        await self._office.store_rows(done, batch)
         self._source.store(self._ledger.settle(batch.spans))
         if empty:
             self._telemetry.skipped("empty", empty)
+        if not batch.spans:
+            return  # all of it went away meanwhile
         self._telemetry.accepted(
             BatchReport(
                 number=number,
@@ -212,17 +192,23 @@ class Pipeline:
     def assigned(self, assignments: Sequence[Assignment]) -> None:
         """These partitions are ours from now on."""
         self._ledger.assign(assignments)
-        self._partitions |= {assignment.number: assignment.partition for assignment in assignments}
+        self._joined = True
         self._share()
 
     async def revoked(self, assignments: Sequence[Assignment], *, lost: bool) -> None:
         """These partitions go: settle the call on the wire if they are not lost already, then forget their rows."""
         if lost:
             self._ledger.release(assignments)
-        async with self._delivery.quiet():
-            self._ledger.release(assignments)
-            self._window.forget({assignment.number for assignment in assignments})
-        self._share()
+        try:
+            async with self._delivery.quiet():
+                self._let_go(assignments)
+        finally:  # also if the call on the wire took longer than a rebalance may wait
+            self._let_go(assignments)
+            self._share()
+
+    def _let_go(self, assignments: Sequence[Assignment]) -> None:
+        self._ledger.release(assignments)
+        self._window.forget({assignment.number for assignment in assignments})
 
     def ends(self, offsets: Mapping[Partition, int]) -> None:
         """Tell the lag."""
@@ -235,7 +221,8 @@ class Pipeline:
 
     def _share(self) -> None:
         held = len(self._ledger.held())
-        self._telemetry.assigned(held, self._all_partitions)
+        if self._joined:
+            self._telemetry.assigned(held, self._all_partitions)
         self._delivery.share(held, max(self._all_partitions or 0, held))
 
     # The ends.
@@ -254,7 +241,10 @@ class Pipeline:
             return
 
     async def _block(self, error: BlockedError, stopping: asyncio.Task[bool]) -> None:
-        """Send nothing, store nothing, stay alive and say why until told to stop."""
+        """Take nothing in and begin no batch; stay alive and say why until told to stop.
+
+        A batch on its way is not to blame, and may still arrive.
+        """
         self._source.suspend()
         self._telemetry.trouble(Part.PIPELINE, f"blocked: {error}")
         await stopping
@@ -267,34 +257,9 @@ async def _end(*tasks: asyncio.Task[Any] | None) -> None:
     await asyncio.gather(*(task for task in tasks if task is not None), return_exceptions=True)
 
 
-async def _unless(stopping: asyncio.Task[bool], taking: asyncio.Task[None]) -> None:
-    """Finish a chunk, unless told to stop while it waits (for the registry, say): nothing of it is settled yet."""
-    await asyncio.wait({stopping, taking}, return_when=asyncio.FIRST_COMPLETED)
-    if taking.done():
-        taking.result()
-    else:
-        taking.cancel()
-        await asyncio.wait({taking})
-
-
 def _by_topic(chunk: Chunk) -> dict[str, list[int]]:
     """The assignment numbers of a chunk, by topic."""
     numbers: dict[str, list[int]] = {}
     for span in chunk.spans:
         numbers.setdefault(span.assignment.partition.topic, []).append(span.assignment.number)
     return numbers
-
-
-def _map(
-    mapping: ProfileMapping, frames: Iterable[pl.DataFrame], where: str
-) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
-    """Rows of all writer schemas together, back in Kafka's order, and what the mapping refused."""
-    mapped = [mapping.rows(frame, where) for frame in frames]
-    if not mapped:
-        return pl.DataFrame(schema={ASSIGNMENT: pl.UInt32}), []
-    rows = pl.concat([part.rows for part in mapped], how="diagonal").sort(ROW)
-    return rows, [part.refused for part in mapped]
-
-
-def _tombstones(frame: pl.DataFrame) -> pl.DataFrame:
-    return frame.select(ROW, reason=pl.lit(Reason.TOMBSTONE.value), detail=pl.lit("no value"))

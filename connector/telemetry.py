@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 class Part(StrEnum):
     """What can be in trouble."""
 
-    KAFKA = "kafka"
+    KAFKA = "kafka"  # the cluster: brokers, topics
+    CONSUMER = "consumer"  # our membership and what it may read
     REGISTRY = "registry"
     TARGET = "target"
     DEAD_LETTERS = "dead_letters"
@@ -30,7 +31,7 @@ class BatchReport:
 
     Attributes:
         number: counts from 1 in this process.
-        due: why the window was closed: rows, bytes, age or drain.
+        due: why the window was closed: rows, bytes, records, age or drain.
         records: how many records it settles.
         rows: how many rows Target got.
         size_bytes: of the bodies that were accepted.

@@ -9,23 +9,24 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from connector.errors import BlockedError
+from connector.errors import BlockedError, FatalError
 from connector.kafka.properties import connection
 from connector.telemetry import Part
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from confluent_kafka import Message
+    from collections.abc import Callable, Mapping, Sequence
 
     from connector.records import DeadLetter
     from connector.telemetry import Telemetry
 
 ACK_TIMEOUT_MS = 30_000  # of one attempt; another follows, for ever
+AGAIN_S = 1.0  # between two attempts; some errors come at once
+MAX_LETTER_BYTES = 1_000_000_000  # librdkafka's highest
 REASON_HEADER = "target-connector.reason"
 
 
@@ -52,29 +53,31 @@ class DeadLetterTopic:
         self._group_id = group_id
         self._telemetry = telemetry
         self._closing = threading.Event()
-        self._producer = Producer(
-            connection(properties)
-            | {
-                "enable.idempotence": True,
-                "linger.ms": 5,
-                "message.timeout.ms": ACK_TIMEOUT_MS,
-                "error_cb": lambda _: None,
-            }
-        )
+        own = {
+            "enable.idempotence": True,
+            "linger.ms": 5,
+            "message.timeout.ms": ACK_TIMEOUT_MS,
+            "error_cb": lambda _error: None,  # each letter's own error is told
+        }
+        # The record was in Kafka once, so that only the brokers decide whether its letter is too large.
+        self._producer = Producer({"message.max.bytes": MAX_LETTER_BYTES} | connection(properties) | own)
 
     async def send(self, letters: Sequence[DeadLetter]) -> None:
         """Write letters until the brokers have all of them.
 
         Raises:
             BlockedError: a letter is larger than the topic takes.
+            FatalError: the brokers will never take a letter from this producer.
+            CancelledError: closed meanwhile; some letters may not be stored.
         """
         left = list(letters)
-        while left and not self._closing.is_set():
+        while left:
+            if self._closing.is_set():
+                raise asyncio.CancelledError
             left, error = await asyncio.to_thread(self._attempt, left)
-            if error is not None and error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
-                msg = f"a dead letter is too large for the topic {self._topic}; raise its max.message.bytes"
-                raise BlockedError(msg)
-            self._telemetry.trouble(Part.DEAD_LETTERS, None if error is None else self._trouble(error))
+            self._telemetry.trouble(Part.DEAD_LETTERS, None if error is None else self._judge(error))
+            if error is not None:
+                await asyncio.sleep(AGAIN_S)
 
     def close(self) -> None:
         """Give up what `send` is still trying; nothing is lost, as its offsets are not stored."""
@@ -82,25 +85,26 @@ class DeadLetterTopic:
 
     def _attempt(self, letters: Sequence[DeadLetter]) -> tuple[list[DeadLetter], KafkaError | None]:
         """Write each letter once; returns those that were not acknowledged, and the last error."""
-        failed: list[DeadLetter] = []
         errors: list[KafkaError] = []
-        acknowledged: list[DeadLetter] = []
+        acknowledged: set[int] = set()
+        answered = 0
 
-        def outcome(letter: DeadLetter, error: KafkaError | None) -> None:
-            (acknowledged if error is None else failed).append(letter)
-            if error is not None:
+        def outcome(number: int, error: KafkaError | None) -> None:
+            nonlocal answered
+            answered += 1
+            if error is None:
+                acknowledged.add(number)
+            else:
                 errors.append(error)
 
-        for letter in letters:
-            self._produce(letter, outcome, errors, failed)
-        while len(acknowledged) + len(failed) < len(letters) and not self._closing.is_set():
+        for number, letter in enumerate(letters):
+            self._produce(letter, partial(outcome, number))
+        while answered < len(letters) and not self._closing.is_set():
             self._producer.poll(0.1)
-        return failed, errors[-1] if errors else None
+        left = [letter for number, letter in enumerate(letters) if number not in acknowledged]
+        return left, errors[-1] if errors else None
 
-    def _produce(self, letter: DeadLetter, outcome: Any, errors: list[KafkaError], failed: list[DeadLetter]) -> None:
-        def acknowledged(error: KafkaError | None, _message: Message) -> None:
-            outcome(letter, error)
-
+    def _produce(self, letter: DeadLetter, outcome: Callable[[KafkaError | None], None]) -> None:
         while not self._closing.is_set():
             try:
                 self._producer.produce(
@@ -108,18 +112,26 @@ class DeadLetterTopic:
                     value=letter.record.value(),
                     key=letter.record.key(),
                     headers=headers(letter, self._group_id),
-                    on_delivery=acknowledged,
+                    on_delivery=lambda error, _message: outcome(error),
                 )
             except BufferError:
                 self._producer.poll(0.1)  # librdkafka's own queue is full
             except KafkaException as error:
-                errors.append(error.args[0])
-                failed.append(letter)
+                outcome(error.args[0])
                 return
             else:
                 return
 
-    def _trouble(self, error: KafkaError) -> str:
+    def _judge(self, error: KafkaError) -> str:
+        """A line for the operator about what is tried again; raises for what is not."""
+        if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+            msg = f"a dead letter is too large for the topic {self._topic}; raise its max.message.bytes"
+            raise BlockedError(msg)
+        if error.fatal():
+            msg = (
+                f"the dead-letter topic {self._topic} can't be written ({error.str()}); grant IdempotentWrite and Write"
+            )
+            raise FatalError(msg)
         return f"the dead-letter topic {self._topic} can't be written ({error.str()}); create it or grant Write on it"
 
 

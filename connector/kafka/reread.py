@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from connector.records import Partition, Record
 
-READ_TIMEOUT_S = 30.0  # for one record
+READ_TIMEOUT_S = 10.0  # for one record; a stop may have to wait for it
 
 
 @dataclass(frozen=True, slots=True)

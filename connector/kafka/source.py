@@ -61,19 +61,19 @@ class SourceOptions:
     Attributes:
         properties: librdkafka's, complete (the settings see to it that none breaks a promise).
         topics: names, or regular expressions that begin with `^`.
+        revoke_timeout_s: how long a rebalance waits for the call on the wire.
         max_records: of one list.
         poll_timeout_s: how long a list may take to fill; also how long a command may wait.
         high_records, high_bytes: of the hand-off, at which partitions are paused; resumed at half.
-        revoke_timeout_s: how long a rebalance waits for the call on the wire.
     """
 
     properties: Mapping[str, Any]
     topics: Sequence[str]
+    revoke_timeout_s: float
     max_records: int = 50_000
     poll_timeout_s: float = 0.1
     high_records: int = 100_000
     high_bytes: int = 32_000_000
-    revoke_timeout_s: float = 90.0
 
 
 @dataclass(slots=True)
@@ -107,8 +107,8 @@ class Source:
         self._thread.start()
 
     def alive(self) -> bool:
-        """Whether the consumer thread lives."""
-        return self._thread.is_alive()
+        """Whether the consumer thread lives, or is yet to be started."""
+        return self._thread.ident is None or self._thread.is_alive()
 
     async def chunk(self) -> Chunk:
         """The next chunk; safe to cancel.
@@ -182,6 +182,7 @@ class Source:
         self._state.gate.records += len(chunk.records)
         self._state.gate.size_bytes += size_bytes
         self._telemetry.polled(len(chunk.records), size_bytes)
+        self._telemetry.trouble(Part.CONSUMER, None)
         self._tell_loop(self._chunks.put_nowait, (chunk, size_bytes))
 
     def _turn_gate(self) -> None:
@@ -216,6 +217,7 @@ class Source:
     def _on_assign(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
         state = self._state
         self._tell_loop(self._listener.assigned, state.assignments.add(_named(partitions)))
+        self._telemetry.trouble(Part.CONSUMER, None)
         # The pause flag may have stayed from an earlier assignment. Resuming what is not assigned yet is harmless;
         # pausing is not, so a shut gate is applied after the callback.
         with contextlib.suppress(KafkaException):
@@ -225,13 +227,15 @@ class Source:
 
     def _on_revoke(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
         going = self._state.assignments.of(_named(partitions))
-        done = asyncio.run_coroutine_threadsafe(self._listener.revoked(going, lost=False), self._loop)
+        done = None
         try:
+            done = asyncio.run_coroutine_threadsafe(self._listener.revoked(going, lost=False), self._loop)
             done.result(self._options.revoke_timeout_s)
         except (FutureTimeoutError, FutureCancelledError):
-            done.cancel()
+            if done is not None:
+                done.cancel()
         except Exception as error:  # noqa: BLE001 (a callback that raises loses records)
-            self._telemetry.trouble(Part.KAFKA, f"a rebalance went wrong: {type(error).__name__}")
+            self._telemetry.trouble(Part.CONSUMER, f"a rebalance went wrong: {type(error).__name__}")
         self._run_commands()  # what was settled meanwhile is stored while the partitions are still ours
         self._state.assignments.remove(going)
 
@@ -249,7 +253,7 @@ class Source:
             case FatalError() as fatal:
                 self._tell_loop(self._chunks.put_nowait, fatal)
             case str() as text:
-                self._telemetry.trouble(Part.KAFKA, text)
+                self._telemetry.trouble(Part.CONSUMER, text)
 
     def _tell_ends(self) -> None:
         ends = {}

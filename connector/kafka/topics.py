@@ -44,8 +44,12 @@ class TopicState:
 
 
 def reads(configured: Iterable[str], topic: str) -> bool:
-    """Whether a topic is meant by one of the configured names and expressions."""
-    return any(re.match(name, topic) if name.startswith("^") else name == topic for name in configured)
+    """Whether a topic is meant by one of the configured names and expressions.
+
+    The client matches expressions with POSIX `regexec`, which searches; the settings refuse those that Python would
+    take differently.
+    """
+    return any(re.search(name, topic) if name.startswith("^") else name == topic for name in configured)
 
 
 def match(configured: Iterable[str], existing: Mapping[str, int]) -> TopicState:
@@ -94,6 +98,7 @@ class TopicWatch:
         try:
             state = await asyncio.to_thread(self._ask)
         except KafkaException:
+            self._admin.poll(0)  # tells `_on_error` why
             remedy = "check kafka.bootstrap_servers and kafka.properties"
             self._telemetry.trouble(Part.KAFKA, f"no broker of {self._brokers} answers ({self._last_error}); {remedy}")
             return False

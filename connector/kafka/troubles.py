@@ -20,15 +20,20 @@ class Error(Protocol):
     def fatal(self) -> bool: ...  # noqa: D102
 
 
-_CONNECTION = "check kafka.bootstrap_servers and kafka.properties"
 _RIGHTS = "grant Read on the topic and the group"
+_GROUP = "see kafka.group_id and kafka.properties"
+# No word of lost connections: librdkafka heals those, and the watch of the topics tells when no broker answers.
 _REMEDIES = {
-    "_ALL_BROKERS_DOWN": _CONNECTION,
-    "_AUTHENTICATION": _CONNECTION,
-    "_RESOLVE": _CONNECTION,
-    "_SSL": _CONNECTION,
+    "_AUTHENTICATION": "see kafka.properties, the credentials above all",
+    "_SSL": "see kafka.properties, ssl.ca.location above all",
+    "_AUTO_OFFSET_RESET": "the position is gone and auto.offset.reset is error; set the group's offsets, or earliest",
+    "_BAD_MSG": "a broker's record batch can't be read; look at the broker's disks",
     "TOPIC_AUTHORIZATION_FAILED": _RIGHTS,
     "GROUP_AUTHORIZATION_FAILED": _RIGHTS,
+    "GROUP_MAX_SIZE_REACHED": "there are more replicas than the brokers' group.max.size",
+    "INCONSISTENT_GROUP_PROTOCOL": "another member has another partition.assignment.strategy; stop all, then start",
+    "INVALID_SESSION_TIMEOUT": "session.timeout.ms is not within what the brokers allow",
+    "INVALID_GROUP_ID": _GROUP,
     "UNSUPPORTED_VERSION": "the brokers lack what is asked of them; see kafka.properties, group.protocol above all",
 }
 

@@ -18,7 +18,7 @@ import structlog
 import typer
 import uvloop
 
-from connector.errors import ConnectorError, SettingError
+from connector.errors import SettingError
 from connector.service import events, logs, units
 from connector.service.app import serve
 from connector.service.demo import demo as play
@@ -56,7 +56,7 @@ def main() -> None:
         for line in str(error).splitlines():
             sys.stderr.write(f"error: {line}\n")
         sys.exit(2)
-    except ConnectorError as error:
+    except Exception as error:  # noqa: BLE001 (the edge of the process: Python's own trace may quote values)
         structlog.get_logger().error(events.FAILED, exc_info=error)
         sys.exit(1)
 

@@ -21,6 +21,7 @@ from connector.avro.stores import SchemaFile
 from connector.avro.wire import Framing
 from connector.dead_letter_office import DeadLetterOffice
 from connector.errors import SettingError
+from connector.feeds import Feed
 from connector.kafka import properties as librdkafka
 from connector.kafka.brake import Brake, BrakeLimits
 from connector.kafka.dead_letters import DeadLetterTopic
@@ -28,7 +29,7 @@ from connector.kafka.offsets import Ledger
 from connector.kafka.reread import reread
 from connector.kafka.source import Source, SourceOptions
 from connector.kafka.topics import TopicWatch, reads
-from connector.pipeline import Feed, Pipeline
+from connector.pipeline import Pipeline
 from connector.profiles.mapping import Mapping, UnsafeText
 from connector.profiles.window import Events, Limits, Window
 from connector.service.secret_files import read_secret
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     from connector.service.settings import RegistrySettings, Settings, SourceSettings
     from connector.telemetry import Telemetry
 
-REVOKE_SLACK_S = 5.0  # beyond the time-out of the call that a rebalance may have to wait for
+REVOKE_WAIT_S = 5.0  # beyond the time-out of the call that a rebalance may have to wait for
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ def compose(settings: Settings, telemetry: Telemetry, schemas: SchemaStore | Non
     feeds = [_feed(source, schemas or registry) for source in settings.sources]
     client = _client(settings)
     topics = [topic for source in settings.sources for topic in source.topics]
-    options = SourceOptions(consumer, topics, revoke_timeout_s=settings.target.timeout + REVOKE_SLACK_S)
+    options = SourceOptions(consumer, topics, revoke_timeout_s=settings.target.timeout + REVOKE_WAIT_S)
     try:
         dead_letters = DeadLetterTopic(consumer, settings.dead_letters.topic, settings.kafka.group_id, telemetry)
         pipeline = Pipeline(

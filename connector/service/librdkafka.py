@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
 MASK: Final = "***"
 
-# The revoke callback may wait for the batch in flight; Kafka gives the partitions away when that takes longer than
-# this. A minute is more than the longest such wait, with room for a slow broker.
+# A rebalance waits for the call on the wire; Kafka gives the partitions away when that takes longer than this.
 MIN_MAX_POLL_INTERVAL_MS: Final = 60_000
+_MAX_POLL_INTERVAL_MS: Final = 300_000  # librdkafka's default
+REVOKE_SLACK_S: Final = 15.0  # between the end of the longest call and the end of the interval
 
 _OWN_KEY: Final = "has a key of its own: {}"
 _STORED: Final = "offsets are stored only after Target accepted their records; the service sets this itself"
@@ -51,6 +52,11 @@ _WITH_CONSUMER_PROTOCOL: Final = {
     "session.timeout.ms",
     "heartbeat.interval.ms",
 }  # librdkafka refuses them together with group.protocol=consumer
+
+
+def max_poll_interval_s(properties: Mapping[str, str]) -> float:
+    """Returns how long the consumer may go without polling, in seconds."""
+    return int(properties.get("max.poll.interval.ms", _MAX_POLL_INTERVAL_MS)) / 1000
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 MAX_TEXT: Final = 300  # characters of a library's message
 MAX_FRAMES: Final = 8  # the innermost; enough to find the place, short enough for one line
+# Of each attempt to connect, twenty a second while brokers are away; that they are is told as `trouble`.
+_RECONNECTING: Final = ("FAIL", "ERROR", "MAXPOLL")
 _ADDED: Final = ("timestamp", "level", "event")  # at the head of each line
 _EVENTS: Final[Mapping[str, Event]] = {event.name: event for event in EVENTS}
 
@@ -67,6 +69,8 @@ class _Libraries(logging.Handler):
     """Passes on what libraries warn of."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        if record.name == "librdkafka" and str(record.msg).startswith(_RECONNECTING):
+            return
         try:
             text = record.getMessage()
         except (TypeError, ValueError):  # the library's arguments do not fit its format

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
+from connector.profiles.window import Due
 from connector.records import Reason
 from connector.target.answer import Outcome
 from connector.telemetry import Part
@@ -209,6 +210,8 @@ class Metrics:
             self._skipped.labels(why)
         for part in Part:
             self._trouble.labels(part)
+        for due in Due:
+            self._batches.labels(due)
 
     def _counter(self, name: str) -> Counter:
         metric = _BY_NAME[name]

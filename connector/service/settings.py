@@ -12,6 +12,7 @@ from typing import Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_serializer, model_validator
 
+from connector.kafka.topics import reads
 from connector.service import fields, librdkafka, topics, units
 
 MAX_ROWS: Final = 499_999  # Adobe's 500,000 rows of a batch count the header (AdobeDocs profile-bulk-api.md)
@@ -157,7 +158,7 @@ class TargetSettings(Section):
         description="Where Target is, if not at `https://CLIENT.tt.omtrdc.net`; `http` only on this machine.",
     )
     token_file: Path | None = Field(
-        default=None, description="File with the token, if the account demands one; read again when Target refuses it."
+        default=None, description="File with the token, if the account demands one; read at every call."
     )
     ca_file: Path | None = Field(
         default=None, description="PEM file with the authorities to trust, if not the system's."
@@ -168,7 +169,7 @@ class TargetSettings(Section):
         le=MAX_CALLS_PER_MINUTE,
         description="Calls that all replicas together make in any minute, of the 50 that Target allows the account.",
     )
-    throttle_hold: fields.Duration = _after("60s", "Pause after a 503 or 429 that names no time itself.")
+    throttle_hold: fields.Duration = _after("60s", "Least pause after a 503 or 429; longer if Target asks for it.")
     timeout: fields.Duration = _after("60s", "How long one call may take before the same batch is sent again.")
     commit_on: fields.CommitOn = Field(default="accepted", description="When a batch counts as delivered.")
 
@@ -220,10 +221,14 @@ class Settings(Section):
             problems.append(f"registry.url: missing; sources[{framed[0]}] has the framing confluent, which needs it")
         problems.extend(f"sources: {problem}" for problem in topics.claimed_twice([one.topics for one in self.sources]))
         problems.extend(f"sources: {problem}" for problem in self._attributes_claimed_twice())
-        looped = [
-            topic for one in self.sources for topic in one.topics if topics.covers(topic, self.dead_letters.topic)
-        ]
+        looped = [topic for one in self.sources for topic in one.topics if reads([topic], self.dead_letters.topic)]
         problems.extend(f"sources: {topic} would read the dead letters again; leave them out" for topic in looped)
+        interval_s = librdkafka.max_poll_interval_s(self.kafka.properties)
+        if self.target.timeout + librdkafka.REVOKE_SLACK_S >= interval_s:
+            problems.append(
+                f"target.timeout: a rebalance may wait for a call, so it must stay {librdkafka.REVOKE_SLACK_S:.0f} s"
+                f" below max.poll.interval.ms, {interval_s:.0f} s; shorten it, or raise that under kafka.properties"
+            )
         fields.refuse(problems)
         return self
 

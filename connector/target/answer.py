@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
 MAX_MESSAGE_CHARACTERS = 200
+MAX_URL_CHARACTERS = 500
 MAX_RETRY_AFTER_S = 3600.0  # a longer Retry-After is more likely a mistake than a wish
 
 
@@ -115,7 +116,7 @@ def _field(body: bytes, name: str) -> str | None:
     if element is None:
         return None
     printable = "".join(c if c.isprintable() else " " for c in element.text or "").strip()
-    return printable if name == "batchStatus" else printable[:MAX_MESSAGE_CHARACTERS]
+    return printable[: MAX_URL_CHARACTERS if name == "batchStatus" else MAX_MESSAGE_CHARACTERS]
 
 
 def _parse(body: bytes) -> Element | None:

@@ -26,17 +26,25 @@ class TokenFile:
         """
         self._path = path
         try:
-            self._last = path.read_text(encoding="utf-8").strip()
+            token = path.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
-            msg = f"target.token_file: {path} cannot be read ({type(error).__name__}); mount the file with the token"
+            msg = f"target.token_file: cannot be read ({type(error).__name__}); mount the file with the token"
             raise SettingError(msg) from error
-        if not self._last:
-            msg = f"target.token_file: {path} is empty; write the token into it"
+        if not _usable(token):
+            msg = "target.token_file: is empty, or more than one printable line; write the token into it"
             raise SettingError(msg)
+        self._last = token
 
     def header(self) -> str:
         """The value of the `Authorization` header; the last token known while the file is being replaced."""
         # Unreadable while it is being replaced: the last token works, or is answered by 401 and asked for again.
         with contextlib.suppress(OSError, UnicodeDecodeError):
-            self._last = self._path.read_text(encoding="utf-8").strip() or self._last
+            token = self._path.read_text(encoding="utf-8").strip()
+            if _usable(token):
+                self._last = token
         return f"Bearer {self._last}"
+
+
+def _usable(token: str) -> bool:
+    """Whether it can stand in a header."""
+    return bool(token) and token.isascii() and token.isprintable()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import aiohttp
 
+from connector.errors import SettingError
 from connector.target.answer import Answer, Outcome, judge
 
 if TYPE_CHECKING:
@@ -52,12 +53,20 @@ class HttpClient:
             timeout_s: for one call from beginning to end.
             token: sent with every call, if given.
             ca_file: certificates to trust beside the system's own.
+
+        Raises:
+            SettingError: `ca_file` can't be used.
         """
         self._url = f"{base_url.rstrip('/')}/m2/{client}/v2/profile/batchUpdate"
         self._token = token
+        self._timeout_s = timeout_s
         tls = ssl.create_default_context()
         if ca_file is not None:
-            tls.load_verify_locations(cafile=ca_file)
+            try:
+                tls.load_verify_locations(cafile=ca_file)
+            except OSError as error:  # ssl.SSLError is one
+                msg = f"target.ca_file: {ca_file} is no PEM file of certificates; name one, or leave it out"
+                raise SettingError(msg) from error
         self._session = aiohttp.ClientSession(
             timeout=aiohttp.ClientTimeout(total=timeout_s, sock_connect=CONNECT_TIMEOUT_S),
             connector=aiohttp.TCPConnector(limit=1, ssl=tls),
@@ -74,7 +83,7 @@ class HttpClient:
                 answer = await _beginning(response.content)
                 return judge(response.status, response.headers, answer, datetime.now(UTC))
         except TimeoutError:
-            return Answer(Outcome.UNAVAILABLE, "no answer in time")
+            return Answer(Outcome.UNAVAILABLE, f"no answer within {self._timeout_s:g} s, target.timeout")
         except (aiohttp.ClientError, OSError) as error:
             return Answer(Outcome.UNAVAILABLE, f"the call failed: {type(error).__name__}")
 

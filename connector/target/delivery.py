@@ -32,12 +32,15 @@ if TYPE_CHECKING:
 LOOK_S = 1.0  # while a call waits, the share may change and partitions may go away
 
 
+ENOUGH_REFUSED = 5  # rows refused on their own, from all over the batch, before anything of it was accepted
+
+
 @dataclass(frozen=True, slots=True)
 class Pace:
     """How delivery waits.
 
     Attributes:
-        throttle_hold_s: after a 429 or 503 that does not say how long.
+        throttle_hold_s: at least, after a 429 or 503.
         backoff_s: the first wait after a failure; doubled each time.
         backoff_max_s: the longest.
     """
@@ -142,19 +145,22 @@ class Delivery:
                 half = part.height // 2
                 todo.extendleft((part[half:], part[:half]))
             else:
-                self._refuse(part, answer, done)
+                self._set_apart(part, answer, done, last=not todo)
+                if not done.rows:
+                    todo.rotate(1)  # the largest part next: it tells soonest whether anything is accepted at all
         return done
 
     @staticmethod
-    def _refuse(row: pl.DataFrame, answer: Answer, done: Delivered) -> None:
-        """Note a refused row, unless nothing at all is accepted: then it is not the row that is wrong."""
-        if done.refused and not done.rows:
+    def _set_apart(row: pl.DataFrame, answer: Answer, done: Delivered, *, last: bool) -> None:
+        """Note a row that Target did not take on its own; if it takes none at all, it is not the row that is wrong."""
+        kind = done.too_large if answer.outcome is Outcome.TOO_LARGE else done.refused
+        kind.append(Refused(row, f"{answer.text}: {answer.message}"))
+        if not done.rows and not last and len(done.refused) >= ENOUGH_REFUSED:
             msg = (
                 f"Target refuses every row of a batch ({answer.text}); check target.client, target.id_type and the"
                 " attribute names, then start again"
             )
             raise BlockedError(msg)
-        done.refused.append(Refused(row, f"{answer.text}: {answer.message}"))
 
     async def _insist(self, body: bytes, done: Delivered, ours: Callable[[], bool]) -> Answer | None:
         """Send the same bytes until the answer is about them and not about Target; None if `ours` said no."""
@@ -163,6 +169,7 @@ class Delivery:
             await self._wait_for_budget(ours)
             async with self._wire:
                 if not ours():
+                    self._telemetry.trouble(Part.TARGET, None)  # none of ours any more
                     return None
                 answer = await self._call(body)
             done.calls += 1

@@ -90,18 +90,29 @@ async def test_a_rotated_token_is_used_from_the_next_call_on(tmp_path: Path) -> 
         await target.post(b"batch=")
         file.write_text("second")
         await target.post(b"batch=")
+        file.write_text("half\na token")
+        await target.post(b"batch=")
         file.unlink()
         await target.post(b"batch=")
-    assert seen == ["Bearer first", "Bearer second", "Bearer second"]
+    assert seen == ["Bearer first", "Bearer second", "Bearer second", "Bearer second"]
 
 
-@pytest.mark.parametrize(("content", "what"), [(None, "cannot be read"), ("", "empty"), (" \n", "empty")])
+@pytest.mark.parametrize(
+    ("content", "what"), [(None, "cannot be read"), ("", "empty"), (" \n", "empty"), ("a\nb", "line")]
+)
 def test_a_token_file_that_holds_no_token_is_said_at_once(tmp_path: Path, content: str | None, what: str) -> None:
     """A missing or empty token file names itself and the remedy."""
     if content is not None:
         (tmp_path / "token").write_text(content)
-    with pytest.raises(SettingError, match=rf"target\.token_file: .*token.*{what}"):
+    with pytest.raises(SettingError, match=rf"target\.token_file: .*{what}"):
         TokenFile(tmp_path / "token")
+
+
+async def test_certificates_that_are_none_are_said_at_once(tmp_path: Path) -> None:
+    """A CA file that is no PEM names the setting."""
+    (tmp_path / "ca.pem").write_text("no certificate")
+    with pytest.raises(SettingError, match=r"target\.ca_file"):
+        HttpClient("https://acme.tt.omtrdc.net", "acme", timeout_s=1.0, ca_file=tmp_path / "ca.pem")
 
 
 async def test_nobody_listening_is_an_answer() -> None:
@@ -141,7 +152,7 @@ async def test_an_answer_that_drips_ends_in_time() -> None:
     async with server(handler) as url, client(url, timeout_s=0.3) as target:
         answer = await target.post(b"batch=")
     assert answer.outcome is Outcome.UNAVAILABLE
-    assert answer.text == "no answer in time"
+    assert answer.text == "no answer within 0.3 s, target.timeout"
 
 
 async def test_a_huge_answer_is_not_read_to_its_end() -> None:

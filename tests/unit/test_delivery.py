@@ -188,7 +188,30 @@ async def test_a_target_that_refuses_every_row_blocks() -> None:
     delivery, target, _ = make(lambda _: Answer(Outcome.REFUSED, "success=false", "no such client"))
     with pytest.raises(BlockedError, match="refuses every row"):
         await delivery.deliver(rows(*map(str, range(64))), ours=always)
-    assert len(target.bodies) < 12
+    assert len(target.bodies) < 40
+
+
+@pytest.mark.parametrize("size", [2, 1000])
+async def test_bad_rows_at_the_head_are_found_too(size: int) -> None:
+    """Two bad rows before anything was accepted are two bad rows, and not a Target that refuses everything."""
+
+    def answer(body: bytes) -> Answer:
+        return Answer(Outcome.REFUSED, "success=false") if {"0", "1"} & set(ids_in(body)) else ACCEPTED
+
+    delivery, _, _ = make(answer)
+    done = await delivery.deliver(rows(*map(str, range(size))), ours=always)
+    assert done is not None
+    assert {refused.row[ID][0] for refused in done.refused} == {"0", "1"}
+    assert done.rows == size - 2
+
+
+async def test_a_row_that_is_too_large_on_its_own_is_set_apart() -> None:
+    """413 for a single row is about its size; it is no sign of a Target that refuses everything."""
+    delivery, _, _ = make(lambda body: Answer(Outcome.TOO_LARGE, "HTTP 413") if "5" in ids_in(body) else ACCEPTED)
+    done = await delivery.deliver(rows(*map(str, range(8))), ours=always)
+    assert done is not None
+    assert [too_large.row[ID][0] for too_large in done.too_large] == ["5"]
+    assert done.refused == []
 
 
 async def test_a_batch_that_is_too_large_is_halved() -> None:

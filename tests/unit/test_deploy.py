@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ import pytest
 import yaml
 
 from connector.service.loading import load
+from connector.simulator.faults import Faults
 from tests.containers import KAFKA_IMAGE, REGISTRY_IMAGE
 
 ROOT = Path(__file__).parents[2]
@@ -179,6 +182,36 @@ def test_each_replica_is_scraped_by_itself_also_when_it_is_not_ready(settings: A
 def test_compose_runs_what_the_tests_test(compose: Any) -> None:
     """The broker and the registry of the compose file are those of the integration tests."""
     assert (compose["kafka"]["image"], compose["registry"]["image"]) == (KAFKA_IMAGE, REGISTRY_IMAGE)
+
+
+@pytest.mark.parametrize("name", ["target", "feed", "connector"])
+def test_compose_never_pulls_our_image(compose: Any, name: str) -> None:
+    """What runs is what was built here, by the one service that builds."""
+    assert compose[name]["pull_policy"] == "never"
+    assert compose[name]["image"] == compose["target"]["image"]
+    assert ("build" in compose[name]) == (name == "target")
+
+
+@pytest.mark.parametrize("page", ["README.md", "compose.yaml"])
+def test_whoever_takes_compose_down_keeps_nothing(page: str) -> None:
+    """Kafka's image declares volumes, which a plain `down` leaves on the machine."""
+    commands = re.findall(r"compose\.yaml (down[^`]*)`", (DEPLOY / page).read_text())
+    assert commands == ["down --volumes"]
+
+
+def test_the_readme_gives_the_ports_that_compose_publishes(compose: Any) -> None:
+    """Each address in the README answers, and no open port goes untold."""
+    published = {port.split(":")[1] for service in compose.values() for port in service.get("ports", [])}
+    told = re.findall(r"^\| \S*?(?:127\.0\.0\.1|localhost):(\d+)", (DEPLOY / "README.md").read_text(), re.MULTILINE)
+    assert set(told) == published
+
+
+def test_the_fault_of_the_readme_is_one_that_the_simulator_takes() -> None:
+    """The command to make Target fail is not refused."""
+    (body,) = re.findall(r"/simulator/faults -d '(.*)'", (DEPLOY / "README.md").read_text())
+    faults = Faults(lambda: 0.0)
+    faults.read(json.loads(body))
+    assert len(faults.active()) == 1
 
 
 def test_compose_is_open_to_this_machine_only(compose: Any) -> None:

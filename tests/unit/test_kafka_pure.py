@@ -217,7 +217,8 @@ class Error:
     ("error", "expected"),
     [
         pytest.param(Error("_TRANSPORT"), None, id="a lost connection is librdkafka's business"),
-        pytest.param(Error("_ALL_BROKERS_DOWN"), "kafka.bootstrap_servers", id="no broker at all is told"),
+        pytest.param(Error("_ALL_BROKERS_DOWN"), None, id="no broker at all is told by the watch"),
+        pytest.param(Error("_AUTO_OFFSET_RESET"), "auto.offset.reset", id="a position that is gone is told"),
         pytest.param(Error("_AUTHENTICATION"), "kafka.properties", id="a wrong password is told"),
         pytest.param(Error("TOPIC_AUTHORIZATION_FAILED"), "grant Read", id="missing rights name the remedy"),
         pytest.param(Error("UNKNOWN_TOPIC_OR_PART"), None, id="a missing topic is told by the watch"),
