@@ -62,7 +62,11 @@ class Watcher(Silent):
         self.batches: list[BatchReport] = []
         self.dead: dict[Reason, int] = {}
         self.partitions = -1
+        self.polled_records = 0
         self.outcomes: list[str] = []
+
+    def polled(self, records: int, size_bytes: int) -> None:
+        self.polled_records += records
 
     def assigned(self, partitions: int, all_partitions: int | None) -> None:
         self.partitions = partitions

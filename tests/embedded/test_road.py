@@ -173,6 +173,19 @@ async def test_bad_records_become_dead_letters_as_they_were(tmp_path: Path) -> N
         assert it.committed() == 23
 
 
+async def test_a_finished_window_does_not_wait_for_the_next_chunk(tmp_path: Path) -> None:
+    """While a chunk waits for the registry, what is in the window is delivered when its time comes."""
+    async with road(tmp_path) as it:
+        it.produce(range(10))
+        async with it.member(window__max_age="2s") as member:
+            await until(lambda: member.polled_records >= 10)
+            await asyncio.sleep(0.3)
+            it.produce_raw(b"\0\0\0\x63\x63\0")  # an id that the registry may still learn, for five seconds
+            await until(it.arrived, 4)
+            assert member.dead == {}
+            await until(lambda: member.dead == {Reason.SCHEMA_UNKNOWN: 1})
+
+
 async def test_no_offset_passes_a_dead_letter_that_is_not_stored(tmp_path: Path) -> None:
     """While the dead-letter topic can't be written nothing below is committed, and the trouble is told."""
     async with road(tmp_path) as it:

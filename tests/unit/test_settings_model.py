@@ -245,3 +245,22 @@ def test_the_registry_is_needed_only_where_a_source_asks_it() -> None:
     assert Settings.model_validate(without | {"sources": [plain]}).registry is None
     framed = source(topics=["pos"], attributes={"store": "s"})
     assert "sources[1] has the framing confluent" in problems(without | {"sources": [plain, framed]})
+
+
+@pytest.mark.parametrize(
+    ("timeout", "interval"),
+    [pytest.param("10m", None, id="longer than the client's own interval"), pytest.param("60s", 61_000, id="too near")],
+)
+def test_a_call_may_not_outlast_a_rebalance(timeout: str, interval: int | None) -> None:
+    """A revoke waits for the call on the wire; Kafka must not give the partitions away before it ends."""
+    kafka = MINIMAL["kafka"] | ({"properties": {"max.poll.interval.ms": interval}} if interval else {})
+    told = problems(MINIMAL | {"kafka": kafka, "target": MINIMAL["target"] | {"timeout": timeout}})
+    assert "max.poll.interval.ms" in told
+
+
+@pytest.mark.parametrize("topic", ["^crm[[:digit:]]+$", "^crm+?x", r"^crm[\\w]", r"^crm\\w+"])
+def test_an_expression_that_python_takes_otherwise_is_refused(topic: str) -> None:
+    """The client matches by POSIX, we by Python: both must find the same topics."""
+    assert "POSIX" in problems(MINIMAL | {"sources": [source(topics=[topic])]}) or "classes" in problems(
+        MINIMAL | {"sources": [source(topics=[topic])]}
+    )
