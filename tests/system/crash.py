@@ -159,14 +159,15 @@ class Feed:
     registry: str
     topic: str
     total: int
-    allowed: int = 0
+    allowed: int | None = None
     newest: dict[str, int] = field(default_factory=dict)
 
     def run(self, per_second: float) -> threading.Thread:
-        """Write events at an even pace, in a thread, as many as are `allowed` by now, until all are written."""
+        """Write events at an even pace, in a thread, as many as are `allowed` by now (None: all), until all are written."""
         with SchemaRegistryClient({"url": self.registry}) as registry:
             schema_id = registry.register_schema(f"{self.topic}-value", Schema(json.dumps(SCHEMA), "AVRO"))
-        thread = threading.Thread(target=self._write, args=(schema_id, per_second))
+        # A daemon: where a test fails early, the run must not wait for what is no longer allowed.
+        thread = threading.Thread(daemon=True, target=self._write, args=(schema_id, per_second))
         thread.start()
         return thread
 
@@ -175,7 +176,7 @@ class Feed:
         parsed, began = fastavro.parse_schema(SCHEMA), time.monotonic()
         chance = random.Random(7)  # noqa: S311 (which customer changes)
         for version in range(1, self.total + 1):
-            while version > self.allowed:
+            while self.allowed is not None and version > self.allowed:
                 began += 0.02  # the pace is kept from here on, not made up for
                 time.sleep(0.02)
             key = f"customer-{chance.randrange(CUSTOMERS)}"

@@ -42,6 +42,7 @@ def survive(start: Callable[[], crash.Connector], target: crash.Target, feed: cr
     """Kill and restart while events flow, then let the last life finish; returns its exit code."""
     chance = random.Random(seed)  # noqa: S311 (when to kill)
     moments: dict[str, int] = {}
+    feed.allowed = 0
     writing = feed.run(per_second=EVENTS / 100)
     for kill in range(1, KILLS + 1):
         feed.allowed = feed.total * kill // KILLS  # so that events flow until the last kill, however slow the machine

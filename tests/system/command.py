@@ -1,0 +1,175 @@
+"""The installed command as a process of its own, for the tests of this folder: settings in, exit code and words out."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tests.system.crash import COMMAND, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+    from typing import Self
+
+    from tests.system.crash import Target
+
+GONE = object()
+"""In `changed`, in place of a value: the key goes."""
+
+
+def environment(**more: str) -> dict[str, str]:
+    """This process's own, without settings, and with a terminal wide enough that help texts keep their lines."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("CONNECTOR_")}
+    return kept | {"COLUMNS": "120", "NO_COLOR": "1"} | more
+
+
+def minimal(**changes: Any) -> dict[str, Any]:
+    """Settings that are fine, though nobody answers at any of their addresses."""
+    settings: dict[str, Any] = {
+        "kafka": {"bootstrap_servers": "127.0.0.1:1", "group_id": "target-profiles"},
+        "registry": {"url": "http://127.0.0.1:1"},
+        "sources": [{"topics": ["crm.customers"], "id": "customer_id", "attributes": {"city": "city"}}],
+        "window": {"max_age": "300ms"},
+        "target": {"client": "acme", "base_url": "http://127.0.0.1:1", "throttle_hold": "1s"},
+        "service": {"host": "127.0.0.1", "port": 0},
+    }
+    return changed(settings, changes)
+
+
+def changed(settings: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with some changed: dotted names, `__` for the dot; `sources` means the first one."""
+    for dotted, value in changes.items():
+        *sections, key = dotted.split("__")
+        place: Any = settings
+        for section in sections:
+            place = place.setdefault(section, {})
+            place = place[0] if isinstance(place, list) else place
+        if value is GONE:
+            del place[key]
+        else:
+            place[key] = value
+    return settings
+
+
+@dataclass
+class Ended:
+    """How a process ended."""
+
+    code: int
+    out: str
+    err: str
+    after_s: float
+
+
+def command(*arguments: str, **variables: str) -> Ended:
+    """Run the command to its end."""
+    began = time.monotonic()
+    done = subprocess.run(
+        [COMMAND, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=environment(**variables),
+        check=False,
+    )
+    return Ended(done.returncode, done.stdout, done.stderr, time.monotonic() - began)
+
+
+@dataclass
+class Service:
+    """`target-connector run` under way; leaving its `with` block kills what is left of it."""
+
+    settings: dict[str, Any]
+    folder: Path
+    variables: dict[str, str] = field(default_factory=dict)
+
+    def __enter__(self) -> Self:
+        config = self.folder / "connector.yaml"
+        config.write_text(json.dumps(self.settings))
+        self._out, self._err = (self.folder / "out").open("w+"), (self.folder / "err").open("w+")
+        self._process = subprocess.Popen(
+            [COMMAND, "run", "--config", str(config)],
+            stdout=self._out,
+            stderr=self._err,
+            env=environment(**self.variables),
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait(20)
+        self._out.close()
+        self._err.close()
+
+    def ended(self, timeout_s: float = 60) -> Ended:
+        """Wait for its end."""
+        began = time.monotonic()
+        code = self._process.wait(timeout_s)
+        return Ended(code, self.out(), self.err(), time.monotonic() - began)
+
+    def stop(self, timeout_s: float = 60) -> Ended:
+        """SIGTERM, and wait for its end."""
+        self.await_event("starting")  # before that nobody listens to signals
+        self.signal(signal.SIGTERM)
+        return self.ended(timeout_s)
+
+    def signal(self, number: signal.Signals) -> None:
+        assert self._process.poll() is None, self.err()
+        self._process.send_signal(number)
+
+    def out(self) -> str:
+        return (self.folder / "out").read_text()
+
+    def err(self) -> str:
+        return (self.folder / "err").read_text()
+
+    def log(self) -> list[dict[str, Any]]:
+        """Its lines so far; a last one without an end is left out."""
+        return [json.loads(line) for line in self.out().splitlines(keepends=True) if line.endswith("\n")]
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        return [line for line in self.log() if line["event"] == name]
+
+    def ask(self, path: str) -> tuple[int, str]:
+        """Status and body of one of its pages."""
+        self.await_event("listening")
+        url = f"http://127.0.0.1:{self.events('listening')[0]['port']}{path}"
+        try:
+            with urllib.request.urlopen(url, timeout=10) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
+
+    def await_event(self, name: str, timeout_s: float = 30) -> None:
+        wait_for(lambda: bool(self.events(name)), timeout_s, f"the log holds {name}")
+
+    def await_trouble(self, part: str, words: str, timeout_s: float = 30) -> None:
+        """Wait until `/readyz` tells of a trouble of this part in these words."""
+        wait_for(lambda: words in self.troubles().get(part, ""), timeout_s, f"{part} tells of {words}")
+
+    def troubles(self) -> dict[str, str]:
+        found: dict[str, str] = json.loads(self.ask("/readyz")[1])["troubles"]
+        return found
+
+    def await_ready(self, timeout_s: float = 60) -> None:
+        wait_for(lambda: self.ask("/readyz")[0] == 200, timeout_s, "it is ready")
+
+
+def switch(target: Target, fault: dict[str, Any] | None) -> None:
+    """Switch a fault of the simulated Target on, or all of them off."""
+    body = None if fault is None else json.dumps(fault).encode()
+    request = urllib.request.Request(  # noqa: S310 (loopback)
+        f"{target.url}/simulator/faults", body, method="DELETE" if fault is None else "POST"
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 (loopback)
+        assert answer.status == 204
