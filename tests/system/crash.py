@@ -163,7 +163,7 @@ class Feed:
     newest: dict[str, int] = field(default_factory=dict)
 
     def run(self, per_second: float) -> threading.Thread:
-        """Write events at an even pace, in a thread, as many as are `allowed` by now (None: all), until all are written."""
+        """Write events at an even pace, in a thread, until all are written; no more than are `allowed` by now."""
         with SchemaRegistryClient({"url": self.registry}) as registry:
             schema_id = registry.register_schema(f"{self.topic}-value", Schema(json.dumps(SCHEMA), "AVRO"))
         # A daemon: where a test fails early, the run must not wait for what is no longer allowed.
