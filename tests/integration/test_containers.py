@@ -118,7 +118,7 @@ def _in_the_image(client: docker.DockerClient, image: str, *command: str) -> _Ru
 
 def test_the_image_works_on_a_read_only_root_as_nobody(app_image: str, client: docker.DockerClient) -> None:
     """Our package and its compiled dependencies load with no write access, no capability and no root."""
-    load = "import os, connector, confluent_kafka, fastavro, polars, pydantic_settings, uvloop; print(os.getuid())"
+    load = "import os, connector, confluent_kafka, fastavro, polars, pydantic, yaml, uvloop; print(os.getuid())"
     assert _in_the_image(client, app_image, "python", "-c", load) == _Run(0, "65532")
 
 

@@ -1,0 +1,123 @@
+"""The change events that all contenders read, and the process that writes them to a topic.
+
+Owns the schema, the events and the mapping that every contender has to apply. The same count and number of ids always
+give the same events. `python -m benchmarks.events` fills a topic; `road` starts it, to stay a small process itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import random
+import struct
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import fastavro
+from confluent_kafka import Producer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PARTITIONS: Final = 8
+ID: Final = "customer_id"
+SCHEMA: Final[dict[str, Any]] = {
+    "type": "record",
+    "name": "Customer",
+    "fields": [
+        {"name": ID, "type": "string"},
+        {"name": "tier", "type": "string"},
+        {"name": "city", "type": ["null", "string"], "default": None},
+        {"name": "country", "type": "string"},
+        {"name": "segment", "type": "string"},
+        {"name": "points", "type": "int"},
+        {"name": "lifetime_value", "type": "double"},
+        {"name": "newsletter", "type": "boolean"},
+        {"name": "store", "type": ["null", "string"], "default": None},
+        {"name": "updated_at", "type": {"type": "long", "logicalType": "timestamp-millis"}},
+    ],
+}
+SCHEMA_ID: Final = 1  # what a registry that knows no other schema gives it
+ATTRIBUTES: Final = tuple(field["name"] for field in SCHEMA["fields"] if field["name"] != ID)
+
+_CITIES: Final = ("Graz", "Wien", "São Paulo", "Zürich", "New York", "Sankt Gallen", "Milano", "Łódź")
+_COUNTRIES: Final = ("AT", "BR", "CH", "US", "IT", "PL")
+_TIERS: Final = ("bronze", "silver", "gold", "platinum")
+_SEGMENTS: Final = ("frequent-traveller", "weekend-shopper", "newcomer", "business")
+_NONE_OF: Final = 10  # one event of so many lacks a nullable field
+
+
+def events(count: int, ids: int) -> Iterator[tuple[str, bytes]]:
+    """Gives id and value, in Confluent's framing, of so many events over so many customers, drawn evenly."""
+    chance = random.Random(7)  # noqa: S311 (test data; the seed makes it the same each time)
+    schema = fastavro.parse_schema(SCHEMA)
+    header = b"\0" + struct.pack(">I", SCHEMA_ID)
+    began = datetime(2026, 11, 24, tzinfo=UTC)
+    for number in range(count):
+        customer = f"customer-{chance.randrange(ids):08}"
+        datum = io.BytesIO()
+        change = {
+            ID: customer,
+            "tier": chance.choice(_TIERS),
+            "city": chance.choice(_CITIES) if chance.randrange(_NONE_OF) else None,
+            "country": chance.choice(_COUNTRIES),
+            "segment": chance.choice(_SEGMENTS),
+            "points": chance.randrange(100_000),
+            "lifetime_value": chance.randrange(1_000_000) / 100,
+            "newsletter": chance.random() < 0.5,
+            "store": f"store-{chance.randrange(500):04}" if chance.randrange(_NONE_OF) else None,
+            "updated_at": began + timedelta(milliseconds=number),
+        }
+        fastavro.schemaless_writer(datum, schema, change)
+        yield customer, header + datum.getvalue()
+
+
+def fill(bootstrap_servers: str, topic: str, count: int, ids: int) -> int:
+    """Writes the events, keyed by id.
+
+    Returns:
+        The bytes of all values together.
+
+    Raises:
+        RuntimeError: the brokers did not take all of them.
+    """
+    producer = Producer(
+        {"bootstrap.servers": bootstrap_servers, "linger.ms": 50, "queue.buffering.max.messages": 500_000}
+    )
+    size_bytes = failed = 0
+
+    def delivered(error: object, _message: object) -> None:
+        nonlocal failed
+        failed += error is not None
+
+    for customer, value in events(count, ids):
+        size_bytes += len(value)
+        while True:
+            try:
+                producer.produce(topic, value, customer, on_delivery=delivered)
+            except BufferError:  # librdkafka's own queue is full
+                producer.poll(0.1)
+            else:
+                break
+        producer.poll(0)
+    waiting = producer.flush(120)
+    if waiting or failed:
+        raise RuntimeError(f"not in Kafka: {failed} failed records, {waiting} waiting")
+    return size_bytes
+
+
+def main() -> None:
+    """Fills a topic and prints the bytes per event."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.events")
+    parser.add_argument("--bootstrap-servers", required=True)
+    parser.add_argument("--topic", required=True)
+    parser.add_argument("--events", type=int, required=True)
+    parser.add_argument("--ids", type=int, required=True)
+    given = parser.parse_args()
+    size_bytes = fill(given.bootstrap_servers, given.topic, given.events, given.ids)
+    print(json.dumps({"bytes_per_event": size_bytes / given.events}))
+
+
+if __name__ == "__main__":
+    main()

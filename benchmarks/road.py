@@ -1,0 +1,96 @@
+"""`make bench`: how many events per second the whole road takes, beside `consume()` alone and a script, in one go.
+
+Needs Docker for a Kafka of its own, or `--bootstrap-servers` of one that runs. Writes the events, lets `contest` run
+the contenders in turn, prints the table and then the stages of `stages`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import uuid
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from benchmarks import contest, figures
+from benchmarks.events import PARTITIONS
+from tests.containers import KAFKA_IMAGE, Kafka, missing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from concurrent.futures import Future
+
+QUICK_EVENTS = 300_000
+IDLE_LOAD = 0.5  # over the last minute
+
+
+def main() -> None:
+    """Measures and prints."""
+    _say_if_busy()
+    given = _options()
+    with _kafka(given.bootstrap_servers) as brokers, _topic(brokers) as topic:
+        print(f"writing {given.events:,} events over {given.ids:,} ids", file=sys.stderr)
+        where = [f"--bootstrap-servers={brokers}", f"--topic={topic}"]
+        filled = contest.start("benchmarks.events", *where, f"--events={given.events}", f"--ids={given.ids}")
+        size = json.loads(contest.answer(filled))["bytes_per_event"]
+        results = contest.run(brokers, topic, given.events, given.rounds)
+    print(f"{given.events:,} events of {size:.0f} bytes over {given.ids:,} ids, {PARTITIONS} partitions;", end=" ")
+    print(f"medians of {given.rounds}\n\n{figures.contest(results)}\n")
+    waited = sum(one.budget_wait_s for runs in results.values() for one in runs)
+    print(f"The connector's calls waited {waited:.1f} s for the call budget in all rounds together.\n")
+    print(contest.answer(contest.start("benchmarks.stages", *(["--quick"] if given.quick else []))))
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.road", description=__doc__)
+    parser.add_argument("--bootstrap-servers", help="a Kafka that runs, instead of one in Docker")
+    parser.add_argument("--events", type=int, help="default: 1,000,000")
+    parser.add_argument("--ids", type=int, default=1_000_000, help="default: 1,000,000")
+    parser.add_argument("--rounds", type=int, help="default: 3")
+    parser.add_argument("--quick", action="store_true", help=f"one round of {QUICK_EVENTS:,} events: a minute")
+    given = parser.parse_args()
+    given.events = given.events or (QUICK_EVENTS if given.quick else 1_000_000)
+    given.rounds = given.rounds or (1 if given.quick else 3)
+    return given
+
+
+def _say_if_busy() -> None:
+    """Others on the same cores slow the contenders that need both of them more than those that need one."""
+    if (load := os.getloadavg()[0]) > IDLE_LOAD:
+        print(f"this machine is busy (load {load:.1f}): the figures will be too low, and not alike", file=sys.stderr)
+
+
+@contextmanager
+def _kafka(running: str | None) -> Iterator[str]:
+    if running is not None:
+        yield running
+        return
+    if (why_not := missing(KAFKA_IMAGE)) is not None:
+        sys.exit(f"{why_not}; give --bootstrap-servers of a Kafka that runs")
+    with Kafka() as broker:
+        yield broker.address
+
+
+@contextmanager
+def _topic(brokers: str) -> Iterator[str]:
+    admin = AdminClient({"bootstrap.servers": brokers, "log_level": 4})  # warnings and worse
+    name = f"benchmark-{uuid.uuid4().hex[:8]}"
+    _done(admin.create_topics([NewTopic(name, PARTITIONS, 1)]).values())
+    try:
+        yield name
+    finally:
+        _done(admin.delete_topics([name]).values())
+
+
+def _done(futures: Iterable[Future[None]]) -> None:
+    for future in futures:
+        future.result(30)
+
+
+if __name__ == "__main__":
+    main()

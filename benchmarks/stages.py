@@ -1,0 +1,115 @@
+"""Where the time goes: each step of the road on one chunk of 50,000 events, one after the other.
+
+No broker, no network, nothing else running: so the sum is less than what `road` measures, where the consumer thread,
+the event loop and the steps compete for one interpreter lock. `python -m benchmarks.stages` prints microseconds per
+event; `road` runs it at its end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import time
+from contextlib import contextmanager
+from statistics import median
+from typing import TYPE_CHECKING, Final
+
+from confluent_kafka import Message
+
+from benchmarks.events import ATTRIBUTES, ID, SCHEMA, events
+from benchmarks.figures import table
+from connector.avro.decoder import Decoder
+from connector.avro.lowering import parse
+from connector.avro.stores import SchemaFile
+from connector.avro.wire import Framing
+from connector.kafka.assignments import Assignments
+from connector.profiles import merging
+from connector.profiles.mapping import Mapping
+from connector.records import ASSIGNMENT, OFFSET, Partition
+from connector.records import ID as PROFILE
+from connector.target import batchfile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+CHUNK: Final = 50_000  # what one poll brings at most
+IDS: Final = 1_000_000
+PARTITION: Final = Partition("benchmark", 0)
+ID_TYPE: Final = "thirdPartyId"
+
+
+class Clock:
+    """Times steps.
+
+    Attributes:
+        seconds: what each step took each time.
+    """
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, list[float]] = {}
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Times what stands inside."""
+        began = time.perf_counter()
+        yield
+        self.seconds.setdefault(name, []).append(time.perf_counter() - began)
+
+
+class Steps:
+    """The parts of the road that a chunk passes, put together as `connector.service.composition` does."""
+
+    def __init__(self) -> None:
+        self.mapping = Mapping(ID, {name: name for name in ATTRIBUTES})
+        store = SchemaFile(parse(json.dumps(SCHEMA), "the schema"))
+        self.decoder = Decoder(framing=Framing.CONFLUENT, schemas=store, paths=self.mapping.paths)
+
+    async def pass_once(self, clock: Clock, messages: Sequence[Message]) -> None:
+        """Takes the messages of one poll to a body."""
+        assignments = Assignments()
+        assignments.add([PARTITION])
+        with clock.step("to a chunk"):
+            chunk, _, _ = assignments.chunk(messages)
+        with clock.step("decode (fastavro)"):
+            changes = await self.decoder.decode(PARTITION.topic, chunk.frame)
+        with clock.step("map"):
+            rows = self.mapping.rows(changes.frames[0]).rows
+        stack = rows.select(PROFILE, ASSIGNMENT, OFFSET, *ATTRIBUTES)
+        with clock.step("merge"):
+            merged = merging.newest_whole(stack)
+        with clock.step("encode"):
+            encoded = batchfile.encode(merged)
+            batchfile.encode(stack.select(PROFILE))  # the trail's ids
+        with clock.step("count"):
+            merging.measured([encoded])
+        with clock.step("body"):
+            batch, _ = merging.side_by_side([encoded])
+            fitting, _ = batchfile.oversized(batch, ID_TYPE)
+            for part in batchfile.parts(fitting, ID_TYPE):
+                batchfile.body(part, ID_TYPE)
+
+
+def main() -> None:
+    """Measures and prints."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.stages", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="3 times instead of 15")
+    times = 3 if parser.parse_args().quick else 15
+    messages = [
+        Message(*PARTITION, offset, customer.encode(), value)
+        for offset, (customer, value) in enumerate(events(CHUNK, IDS))
+    ]
+    steps, clock = Steps(), Clock()
+    for number in range(times + 1):
+        if number == 1:
+            clock = Clock()  # the first time is only to warm up
+        asyncio.run(steps.pass_once(clock, messages))
+    micros = {name: 1e6 * median(seconds) / CHUNK for name, seconds in clock.seconds.items()}
+    total = sum(micros.values())
+    lines = [(name, f"{micro:.2f}", f"{micro / total:.0%}") for name, micro in micros.items()]
+    print(f"One chunk of {CHUNK:,} events; medians of {times}\n")
+    print(table(("step", "µs per event", "share"), [*lines, ("all", f"{total:.2f}", "100%")]))
+
+
+if __name__ == "__main__":
+    main()
