@@ -136,7 +136,12 @@ class SourceSettings(Section):
 class WindowSettings(Section):
     """When collected rows become a batch: at the first of the three limits."""
 
-    max_rows: fields.Count = Field(default=100_000, ge=1, le=MAX_ROWS, description="Profiles in a batch.")
+    max_rows: fields.Count = Field(
+        default=100_000,
+        ge=1,
+        le=MAX_ROWS,
+        description="Profiles that make a window full; whole polls are added, so a batch may hold up to one poll more.",
+    )
     max_bytes: fields.BatchSize = Field(
         default=units.size("45MB"),
         description="Size of a batch, as it is sent; under 50MB.",

@@ -172,7 +172,7 @@ async def test_a_registry_that_is_away_is_waited_for(tmp_path: Path, kafka: Kafk
                 it.write(new, datum, {"city": "Wien"})
             it.flush()
             await until(lambda: "does not answer" in member.troubles.get(Part.REGISTRY, ""))
-            await asyncio.sleep(2)
+            await asyncio.sleep(7)  # longer than an unknown id is asked for
             assert not it.arrived()
             await proxy.open()
             await until(it.arrived)
