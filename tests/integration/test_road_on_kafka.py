@@ -294,15 +294,3 @@ async def test_gaps_between_offsets_hold_nothing_up(tmp_path: Path, kafka: Kafka
             await until(it.arrived)
         await it.all_committed()
         assert sum(batch.records for batch in member.batches) == 3 * 10 + 100
-
-
-async def test_a_gap_at_the_end_is_no_lag(tmp_path: Path, kafka: Kafka, registry: Registry) -> None:
-    """Where a topic ends with markers and aborted records, the lag is 0 all the same, here and in Kafka's own tools."""
-    async with kafka_road(kafka, registry.url, tmp_path) as it:
-        writer = it.register(CUSTOMER)
-        await asyncio.to_thread(transactions, it, writer)
-        async with it.member() as member:
-            await until(it.arrived)
-            await until(lambda: member.last_lag == 0)
-            await it.all_committed()
-        assert sum(batch.records for batch in member.batches) == 30
