@@ -40,7 +40,8 @@ _REMEDIES = {
 
 def meaning(error: Error) -> FatalError | str | None:
     """A FatalError to be raised, a line for the operator, or None where librdkafka sees to it by itself."""
-    if error.fatal():
+    # What is raised to the client carries the flag; what reaches `error_cb` only the code.
+    if error.fatal() or error.name() in {"_FATAL", "FENCED_INSTANCE_ID"}:
         return FatalError(f"Kafka ended the membership of this consumer: {error.str()}")
     remedy = _REMEDIES.get(error.name())
     return None if remedy is None else f"{error.str()}; {remedy}"

@@ -58,7 +58,8 @@ def main() -> None:
         sys.exit(2)
     except Exception as error:  # noqa: BLE001 (the edge of the process: Python's own trace may quote values)
         structlog.get_logger().error(events.FAILED, exc_info=error)
-        sys.exit(1)
+        sys.stdout.flush()
+        os._exit(1)  # at once: librdkafka's own end can hang after a fatal error (a fenced member, for example)
 
 
 @app.callback(invoke_without_command=True)

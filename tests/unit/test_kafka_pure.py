@@ -230,9 +230,12 @@ def test_errors_name_their_remedy(error: Error, expected: str | None) -> None:
     assert text is None if expected is None else expected in str(text)
 
 
-def test_a_fenced_member_ends_the_process() -> None:
-    """A fatal error of the client cannot be mended from inside."""
-    assert isinstance(meaning(Error("_FATAL", ends=True)), FatalError)
+@pytest.mark.parametrize(
+    "error", [Error("_FATAL"), Error("FENCED_INSTANCE_ID"), Error("_TRANSPORT", ends=True)], ids=lambda e: e.called
+)
+def test_a_fenced_member_ends_the_process(error: Error) -> None:
+    """A fatal error of the client cannot be mended from inside, whether it has the flag or only the code."""
+    assert isinstance(meaning(error), FatalError)
 
 
 def test_a_dead_letter_says_where_from_and_why() -> None:
