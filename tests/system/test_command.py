@@ -153,6 +153,7 @@ def test_a_wrong_schema_file_is_one_line(tmp_path: Path, content: str | None, ex
     refused(tmp_path, minimal(sources__framing="plain", sources__schema_file=str(path), registry=GONE), expected)
 
 
+@pytest.mark.containers
 def test_an_id_that_the_schema_file_lacks_is_one_line(tmp_path: Path, kafka: Kafka) -> None:
     """An id path that the schema file does not have ends the start with the nearest name."""
     path = tmp_path / "customer.avsc"
