@@ -37,7 +37,7 @@ _CONSUMER_ONLY = frozenset(
 )
 _CONSUMER_PREFIX = "fetch."
 
-# Why each: docs/adr/0003. Users may override all but the first three, which the settings refuse.
+# Why each: docs/adr/0003. Users may override them, except where the settings refuse it.
 CONSUMER_DEFAULTS: Mapping[str, Any] = {
     "enable.auto.offset.store": False,  # an offset is stored when its record is settled, not when it is read
     "enable.auto.commit": True,  # librdkafka commits what is stored: each second, on revoke and on close
@@ -49,7 +49,8 @@ CONSUMER_DEFAULTS: Mapping[str, Any] = {
     "fetch.queue.backoff.ms": 50,  # with a queue this small the default of 1 s lets it run dry
     "socket.keepalive.enable": True,  # a NAT or a load balancer forgets an idle connection
 }
-_CLASSIC_ONLY = ("partition.assignment.strategy", "session.timeout.ms", "heartbeat.interval.ms")
+CLASSIC_ONLY = frozenset({"partition.assignment.strategy", "session.timeout.ms", "heartbeat.interval.ms"})
+"""What librdkafka refuses together with `group.protocol: consumer`, where the broker decides it."""
 
 
 def consumer(bootstrap_servers: str, group_id: str, properties: Mapping[str, Any]) -> dict[str, Any]:
@@ -65,7 +66,7 @@ def consumer(bootstrap_servers: str, group_id: str, properties: Mapping[str, Any
         "logger": logging.getLogger("librdkafka"),  # its lines would go to standard error as they are
     }
     if str(merged.get("group.protocol", "classic")).lower() == "consumer":
-        for name in _CLASSIC_ONLY:
+        for name in CLASSIC_ONLY:
             merged.pop(name, None)
     return merged
 

@@ -32,7 +32,7 @@ from connector.kafka.topics import TopicWatch, reads
 from connector.pipeline import Pipeline
 from connector.profiles.mapping import Mapping, UnsafeText
 from connector.profiles.window import Events, Limits, Window
-from connector.service.secret_files import read_secret
+from connector.service.secret_files import has_lines, read_secret
 from connector.target import batchfile
 from connector.target import delivery as target
 from connector.target.auth import TokenFile
@@ -128,8 +128,7 @@ def _delivery(settings: Settings, client: HttpClient, telemetry: Telemetry) -> t
 def _consumer_properties(settings: Settings) -> dict[str, Any]:
     kafka = settings.kafka
     secrets = {
-        name: read_secret(path, f"kafka.secrets.{name}", lines=name.endswith(".pem"))
-        for name, path in kafka.secrets.items()
+        name: read_secret(path, f"kafka.secrets.{name}", lines=has_lines(name)) for name, path in kafka.secrets.items()
     }
     return librdkafka.consumer(kafka.bootstrap_servers, kafka.group_id, {**kafka.properties, **secrets})
 

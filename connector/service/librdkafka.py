@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
+from connector.kafka.properties import CLASSIC_ONLY
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
@@ -46,12 +48,6 @@ _REFUSED: Final[Mapping[str, str]] = {
     "opaque": _CODE,
 }
 _REFUSED_FORMS: Final[Mapping[str, str]] = {"*_cb": _CODE, "*_callback": _CODE, "test.*": _MOCK}
-
-_WITH_CONSUMER_PROTOCOL: Final = {
-    "partition.assignment.strategy",
-    "session.timeout.ms",
-    "heartbeat.interval.ms",
-}  # librdkafka refuses them together with group.protocol=consumer
 
 
 def max_poll_interval_s(properties: Mapping[str, str]) -> float:
@@ -110,7 +106,7 @@ def refusals() -> Iterator[tuple[str, str]]:
     yield from _REFUSED_FORMS.items()
     for name, rule in _RULES.items():
         yield name, rule.reason
-    for name in sorted(_WITH_CONSUMER_PROTOCOL):
+    for name in sorted(CLASSIC_ONLY):
         yield name, "with group.protocol=consumer: the broker decides it"
 
 
@@ -147,7 +143,7 @@ def problems(properties: Mapping[str, str]) -> Iterator[str]:
         if not _RULES[name].passes(properties[name]):
             yield f"{name}: refused: {_RULES[name].reason}"
     if properties.get("group.protocol", "").lower() == "consumer":
-        for name in sorted(properties.keys() & _WITH_CONSUMER_PROTOCOL):
+        for name in sorted(properties.keys() & CLASSIC_ONLY):
             yield f"{name}: refused: the broker decides it under group.protocol=consumer; leave it out"
 
 
@@ -157,7 +153,7 @@ def file_problems(names: Iterable[str]) -> Iterator[str]:
         reason = _refusal(name)
         if reason:
             yield f"{name}: refused: {reason}"
-        elif name in _RULES or name in _WITH_CONSUMER_PROTOCOL:
+        elif name in _RULES or name in CLASSIC_ONLY:
             yield f"{name}: is no secret; write it under kafka.properties"
 
 

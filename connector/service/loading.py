@@ -16,7 +16,7 @@ from connector.errors import SettingError
 from connector.service import environment, settings_file
 from connector.service.environment import section_of
 from connector.service.one_line import one_line
-from connector.service.secret_files import file_problem, read_secret
+from connector.service.secret_files import file_problem, has_lines, read_secret
 from connector.service.settings import Settings
 from connector.service.settings_problems import Origin, dotted, lines_of
 
@@ -110,7 +110,7 @@ def _files(settings: Settings, origin: Origin) -> Iterator[str]:
     for place, path in secrets.items():
         yield from _secret_problem(path, place, origin, lines=place[-1] == "key_file")
     for name, path in settings.kafka.secrets.items():
-        yield from _secret_problem(path, ("kafka", "secrets", name), origin, lines=name.endswith(".pem"))
+        yield from _secret_problem(path, ("kafka", "secrets", name), origin, lines=has_lines(name))
     for place, path in plain.items():
         problem = file_problem(path) if path else None
         if problem:

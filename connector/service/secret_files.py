@@ -47,6 +47,11 @@ def read_secret(path: Path, key: str, *, lines: bool = False) -> str:
     return secret
 
 
+def has_lines(property_name: str) -> bool:
+    """Returns whether the secret of one of librdkafka's properties may have several lines."""
+    return property_name.endswith(".pem")
+
+
 def file_problem(path: Path) -> str | None:
     """Returns why a path is not a file that could be read, in words, or None."""
     try:
