@@ -26,6 +26,7 @@ from connector.service.loading import load
 from connector.simulator.account import SimulatorOptions
 from connector.simulator.app import Simulator
 from connector.telemetry import Silent
+from tests.changes import changed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -151,15 +152,7 @@ class Road:
 
     def dead_letters(self, count: int) -> list[tuple[bytes | None, dict[str, bytes]]]:
         """Read so many dead letters: value and headers of each."""
-        consumer = Consumer(
-            {"bootstrap.servers": self.broker.bootstrap_servers, "group.id": "judge", "enable.auto.commit": False}
-        )
-        consumer.assign([TopicPartition(DEAD_LETTERS, 0, 0)])
-        try:
-            messages = consumer.consume(count, timeout=10)
-            return [(message.value(), dict(message.headers() or [])) for message in messages]  # type: ignore[arg-type]
-        finally:
-            consumer.close()
+        return read_letters(self.broker.bootstrap_servers, DEAD_LETTERS, count, 10)
 
     def _settings(self, changes: dict[str, Any]) -> Path:
         settings: dict[str, Any] = {
@@ -182,14 +175,8 @@ class Road:
             "dead_letters": {"topic": DEAD_LETTERS},
             "service": {"host": "127.0.0.1", "port": 0, "drain": "15s"},
         }
-        for dotted, value in changes.items():
-            *sections, key = dotted.split("__")
-            place: Any = settings
-            for section in sections:
-                place = place[0][section] if isinstance(place, list) else place.setdefault(section, {})
-            (place[0] if isinstance(place, list) else place)[key] = value
         path = self.folder / f"member-{self.members}.yaml"
-        path.write_text(json.dumps(settings))
+        path.write_text(json.dumps(changed(settings, changes)))
         return path
 
 
@@ -207,6 +194,17 @@ async def road(folder: Path) -> AsyncIterator[Road]:
             yield Road(broker, simulator, base_url, registry, schema_id, folder, broker.producer())
         finally:
             await simulator.stop()
+
+
+def read_letters(brokers: str, topic: str, count: int, seconds: float) -> list[tuple[bytes | None, dict[str, bytes]]]:
+    """Value and headers of the first dead letters, as many as there are within so many seconds."""
+    consumer = Consumer({"bootstrap.servers": brokers, "group.id": "judge", "enable.auto.commit": False})
+    consumer.assign([TopicPartition(topic, 0, 0)])
+    try:
+        messages = consumer.consume(count, timeout=seconds)
+        return [(message.value(), dict(message.headers() or [])) for message in messages]  # type: ignore[arg-type]
+    finally:
+        consumer.close()
 
 
 async def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:

@@ -22,7 +22,8 @@ from connector.service.app import serve
 from connector.service.loading import load
 from connector.simulator.account import SimulatorOptions
 from connector.simulator.app import Simulator
-from tests.embedded.road import Watcher
+from tests.changes import changed
+from tests.embedded.road import Watcher, read_letters
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -183,13 +184,7 @@ class KafkaRoad:
 
     def dead_letters(self, count: int) -> list[tuple[bytes | None, dict[str, bytes]]]:
         """Read so many dead letters: value and headers of each."""
-        consumer = Consumer({"bootstrap.servers": self.kafka.address, "group.id": "judge", "enable.auto.commit": False})
-        consumer.assign([TopicPartition(self.dead_letter_topic, 0, 0)])
-        try:
-            messages = consumer.consume(count, timeout=20)
-            return [(message.value(), dict(message.headers() or [])) for message in messages]  # type: ignore[arg-type]
-        finally:
-            consumer.close()
+        return read_letters(self.kafka.address, self.dead_letter_topic, count, 20)
 
     def _settings(self, changes: dict[str, Any]) -> Path:
         settings: dict[str, Any] = {
@@ -207,15 +202,8 @@ class KafkaRoad:
             "dead_letters": {"topic": self.dead_letter_topic},
             "service": {"host": "127.0.0.1", "port": 0, "drain": "20s"},
         }
-        for dotted, value in changes.items():
-            *sections, key = dotted.split("__")
-            place: Any = settings
-            for section in sections:
-                place = place[section]
-                place = place[0] if isinstance(place, list) else place
-            place[key] = value
         path = self.folder / f"member-{self.members}.yaml"
-        path.write_text(json.dumps(settings))
+        path.write_text(json.dumps(changed(settings, changes)))
         return path
 
 

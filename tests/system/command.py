@@ -12,17 +12,14 @@ import urllib.request
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from tests.changes import changed
 from tests.system.crash import COMMAND, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
     from typing import Self
 
     from tests.system.crash import Target
-
-GONE = object()
-"""In `changed`, in place of a value: the key goes."""
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -42,21 +39,6 @@ def minimal(**changes: Any) -> dict[str, Any]:
         "service": {"host": "127.0.0.1", "port": 0},
     }
     return changed(settings, changes)
-
-
-def changed(settings: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings with some changed: dotted names, `__` for the dot; `sources` means the first one."""
-    for dotted, value in changes.items():
-        *sections, key = dotted.split("__")
-        place: Any = settings
-        for section in sections:
-            place = place.setdefault(section, {})
-            place = place[0] if isinstance(place, list) else place
-        if value is GONE:
-            del place[key]
-        else:
-            place[key] = value
-    return settings
 
 
 @dataclass

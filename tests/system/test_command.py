@@ -14,8 +14,9 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 
+from tests.changes import GONE
 from tests.system import crash
-from tests.system.command import GONE, Service, command, minimal, switch
+from tests.system.command import Service, command, minimal, switch
 
 if TYPE_CHECKING:
     from pathlib import Path
