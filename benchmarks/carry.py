@@ -24,11 +24,12 @@ from connector.profiles.window import Due
 from connector.service import logs
 from connector.service.app import serve
 from connector.service.loading import load
-from connector.service.settings import MAX_CALLS_PER_MINUTE, Settings
+from connector.service.sections import MAX_CALLS_PER_MINUTE
 from connector.telemetry import Silent
 
 if TYPE_CHECKING:
     from connector.records import Reason
+    from connector.service.settings import Settings
     from connector.telemetry import BatchReport, Part
 
 

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
     from connector.avro.stores import SchemaStore
     from connector.service.composition import Parts
-    from connector.service.settings import ServiceSettings, Settings
+    from connector.service.sections import ServiceSettings
+    from connector.service.settings import Settings
     from connector.telemetry import Telemetry
 
 CLOSE_TIMEOUT_S = 10.0  # to commit and leave the group; librdkafka's close can hang

@@ -45,7 +45,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from connector.avro.stores import SchemaStore
-    from connector.service.settings import RegistrySettings, Settings, SourceSettings
+    from connector.service.sections import RegistrySettings, SourceSettings
+    from connector.service.settings import Settings
     from connector.telemetry import Telemetry
 
 REVOKE_WAIT_S = 5.0  # beyond the time-out of the call that a rebalance may have to wait for

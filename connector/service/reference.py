@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from connector.service import environment, librdkafka
 from connector.service.environment import models_in
 from connector.service.events import EVENTS
-from connector.service.metrics import METRICS
+from connector.service.figures import METRICS
 from connector.service.settings import Settings
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from connector.records import Reason
-from connector.service.metrics import METRICS, Metrics
+from connector.service.figures import METRICS
+from connector.service.metrics import Metrics
 from connector.target.answer import Outcome
 from connector.telemetry import BatchReport, Part
 

@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from connector.service import environment, reference
-from connector.service.settings import Settings, SourceSettings, describe
+from connector.service.sections import SourceSettings
+from connector.service.settings import Settings, describe
 
 ROOT = Path(__file__).parents[2]
 

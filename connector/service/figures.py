@@ -1,0 +1,156 @@
+"""Every figure for Prometheus in one table, with its meaning and with what an operator does about it.
+
+`metrics` counts them, `docs/telemetry.md` prints the table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+# Calls take from a fraction of a second to the time-out, 60 s by default; ages run to the longest hold and beyond.
+_CALL_SECONDS: Final = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120)
+_AGE_SECONDS: Final = (1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600)
+_BODY_BYTES: Final = (1e3, 1e4, 1e5, 1e6, 5e6, 1e7, 2e7, 3e7, 4e7, 5e7)  # Target's limit is the last
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One figure.
+
+    Attributes:
+        name: as Prometheus sees it, unit last.
+        kind: what it is to Prometheus.
+        meaning: one sentence.
+        action: what an operator does about it.
+        labels: their names.
+        buckets: upper bounds, for a histogram.
+    """
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    meaning: str
+    action: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+
+
+METRICS: Final = (
+    Metric(
+        "target_connector_build_info",
+        "gauge",
+        "Always 1; its label names the version that runs.",
+        "Compare replicas after a roll-out.",
+        labels=("version",),
+    ),
+    Metric(
+        "target_connector_records_polled_total",
+        "counter",
+        "Records that came from Kafka.",
+        "Flat while the lag grows: see target_connector_trouble; Target may be full, so that the source is paused.",
+    ),
+    Metric(
+        "target_connector_polled_bytes_total",
+        "counter",
+        "Bytes of these records' values.",
+        "Divide by the records for their mean size, when sizing the memory.",
+    ),
+    Metric(
+        "target_connector_assigned_partitions",
+        "gauge",
+        "Partitions that this replica owns.",
+        "0 for long: there are more replicas than partitions, or the group cannot settle.",
+    ),
+    Metric(
+        "target_connector_topic_partitions",
+        "gauge",
+        "Partitions of all topics together, once known; the call budget is shared by this.",
+        "The sum of assigned partitions over all replicas should equal it.",
+    ),
+    Metric(
+        "target_connector_lag_records",
+        "gauge",
+        "Records in the owned partitions beyond what is settled.",
+        "Alert when it grows for longer than Target's outages may last; add replicas up to the number of partitions.",
+    ),
+    Metric(
+        "target_connector_dead_letters_total",
+        "counter",
+        "Records that went to the dead-letter topic, by reason.",
+        "Any: their headers in the dead-letter topic say why and where from; mend the source, send them again.",
+        labels=("reason",),
+    ),
+    Metric(
+        "target_connector_records_skipped_total",
+        "counter",
+        "Records left out by a setting (`tombstone`), or because they had nothing to say (`empty`).",
+        "A sudden rise of `empty`: the source no longer fills the mapped fields.",
+        labels=("why",),
+    ),
+    Metric(
+        "target_connector_target_calls_total",
+        "counter",
+        "Calls to Target, by outcome.",
+        "`throttled`: lower target.calls_per_minute; `unauthorized`: renew the token; `misconfigured`: see the log.",
+        labels=("outcome",),
+    ),
+    Metric(
+        "target_connector_target_call_seconds",
+        "histogram",
+        "How long a call to Target took, whatever its outcome.",
+        "Near target.timeout: smaller windows, or ask Adobe.",
+        buckets=_CALL_SECONDS,
+    ),
+    Metric(
+        "target_connector_target_body_bytes",
+        "histogram",
+        "Size of the bodies sent to Target.",
+        "Far under window.max_bytes at a high call rate: let windows grow older.",
+        buckets=_BODY_BYTES,
+    ),
+    Metric(
+        "target_connector_budget_wait_seconds_total",
+        "counter",
+        "How long calls waited for the account's budget.",
+        "Rises steadily: larger windows, so that fewer calls are needed.",
+    ),
+    Metric(
+        "target_connector_batches_accepted_total",
+        "counter",
+        "Batches that are settled, by why their window was closed.",
+        "Mostly `rows` or `bytes`: the service is at its limit; mostly `age`: it keeps up.",
+        labels=("due",),
+    ),
+    Metric(
+        "target_connector_records_settled_total",
+        "counter",
+        "Records that these batches settled: their offsets may be committed.",
+        "Its rate against that of the polled records shows whether delivery keeps up.",
+    ),
+    Metric(
+        "target_connector_rows_accepted_total",
+        "counter",
+        "Rows, one per profile and batch, that Target accepted.",
+        "Compare with Target's own figures.",
+    ),
+    Metric(
+        "target_connector_rows_refused_total",
+        "counter",
+        "Rows that Target refused; their records are dead letters.",
+        "Any: see the dead letters with the reason `refused`.",
+    ),
+    Metric(
+        "target_connector_batch_age_seconds",
+        "histogram",
+        "From the arrival of a batch's first record to its acceptance.",
+        "This is how late profiles are; alert on what your site can bear.",
+        buckets=_AGE_SECONDS,
+    ),
+    Metric(
+        "target_connector_trouble",
+        "gauge",
+        "1 while a part is in trouble.",
+        "Alert after some minutes; /readyz and the log say what it is and the remedy. `pipeline` waits for a human.",
+        labels=("part",),
+    ),
+)

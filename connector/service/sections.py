@@ -1,0 +1,205 @@
+"""The sections of the settings: what each part of the service can be told.
+
+Owns names, defaults and ranges within one section; `settings` puts them together and holds them against each other.
+Durations are seconds, sizes bytes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_serializer, model_validator
+
+from connector.service import fields, librdkafka, units
+
+MAX_ROWS: Final = 499_999  # Adobe's 500,000 rows of a batch count the header (AdobeDocs profile-bulk-api.md)
+MAX_CALLS_PER_MINUTE: Final = 50  # Target answers 503 beyond (AdobeDocs target-limits.md)
+
+
+def _after(default: str, description: str) -> Any:
+    """A duration with a default, which the JSON Schema shows as it would be written."""
+    return Field(default=units.duration(default), description=description, json_schema_extra={"default": default})
+
+
+class Section(BaseModel):
+    """What all parts of the settings have in common: frozen, and no key that we do not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class KafkaSettings(Section):
+    """The cluster that holds the topics."""
+
+    bootstrap_servers: fields.Servers = Field(description="Brokers to begin with: `host:port`, with commas between.")
+    group_id: fields.Text = Field(
+        description="The consumer group. All replicas share one; no other program may use it."
+    )
+    properties: fields.Properties = Field(
+        default={},
+        repr=False,
+        description="Any other property of librdkafka, such as `security.protocol`, except those that would break a "
+        "promise (see below).",
+    )
+    secrets: fields.SecretFiles = Field(
+        default={},
+        description="Properties whose value is in a file, such as `{sasl.password: /run/secrets/kafka-password}`.",
+    )
+
+    @field_serializer("properties", when_used="json")
+    def _masked(self, properties: dict[str, str]) -> dict[str, str]:
+        return librdkafka.masked(properties)
+
+    @model_validator(mode="after")
+    def _given_once(self) -> Self:
+        twice = [name for name in self.secrets if name in self.properties]
+        fields.refuse(f"{name} is given twice, as a value and as a file; leave one" for name in twice)
+        return self
+
+
+class RegistrySettings(Section):
+    """The schema registry, needed by every source with the framing `confluent`."""
+
+    url: fields.Url = Field(
+        description="Its address, in the interface of Confluent's registry (Apicurio: `/apis/ccompat/v7`)."
+    )
+    username: fields.Text | None = Field(default=None, description="User name, if it asks for one.")
+    password_file: Path | None = Field(default=None, description="File with the password of `username`.")
+    token_file: Path | None = Field(default=None, description="File with a bearer token, instead of a user name.")
+    ca_file: Path | None = Field(
+        default=None, description="PEM file with the authorities to trust, if not the system's."
+    )
+    cert_file: Path | None = Field(default=None, description="PEM file with the service's own certificate.")
+    key_file: Path | None = Field(default=None, description="PEM file with the key of `cert_file`.")
+    timeout: fields.Duration = _after("10s", "How long one answer may take before it is asked again.")
+
+    @model_validator(mode="after")
+    def _credentials_fit(self) -> Self:
+        pairs = [("username", "password_file"), ("cert_file", "key_file")]
+        given = self.model_fields_set - {name for name in self.model_fields_set if getattr(self, name) is None}
+        lonely = [(one, other) for one, other in pairs if len(given & {one, other}) == 1]
+        fields.refuse(f"{one} and {other} belong together; give both or none" for one, other in lonely)
+        twice = {"username", "token_file"} <= given
+        fields.refuse(["username and token_file cannot both be sent; leave one"] if twice else [])
+        return self
+
+
+class SourceSettings(Section):
+    """One feed: some topics whose records have the same meaning."""
+
+    topics: tuple[fields.Topic, ...] = Field(
+        min_length=1, description="Names, or POSIX regular expressions that begin with `^`."
+    )
+    framing: Literal["confluent", "plain"] = Field(
+        default="confluent",
+        description="Where a record's schema is found: by the id before its datum (`confluent`), or in `schema_file`.",
+    )
+    schema_file: Path | None = Field(
+        default=None, description="The Avro schema (`.avsc`) of all records, for `framing: plain`."
+    )
+    shape: fields.Shape = Field(
+        default="flat", description="How a change is laid out: `flat` is the fields of the profile themselves."
+    )
+    events: Literal["full", "partial"] = Field(
+        default="full",
+        description="`full`: each record holds all that the source knows of the profile. `partial`: only what changed.",
+    )
+    id: fields.FieldPath = Field(description="Path of the field that holds the profile's id.")
+    attributes: fields.Attributes = Field(
+        description="Target's name of each attribute and the path of its field; or `all`."
+    )
+    unsafe_text: Literal["dead_letter", "replace", "encode"] = Field(
+        default="dead_letter",
+        description="What happens to a record with a comma or line break in a value: it becomes a dead letter, or a "
+        "space takes their place, or they are sent percent-encoded (only where Target was seen to take it).",
+    )
+    on_delete: Literal["skip", "dead_letter"] = Field(
+        default="skip",
+        description="What happens to a record without a value. As Target cannot delete an attribute, the record is "
+        "left out and counted, or becomes a dead letter.",
+    )
+
+    @model_validator(mode="after")
+    def _schema_is_given(self) -> Self:
+        plain = self.framing == "plain"
+        fields.refuse(
+            [
+                "framing plain needs schema_file; name the .avsc file" if plain and not self.schema_file else None,
+                "schema_file is only for framing plain; leave one out" if self.schema_file and not plain else None,
+            ]
+        )
+        return self
+
+
+class WindowSettings(Section):
+    """When collected rows become a batch: at the first of the three limits."""
+
+    max_rows: fields.Count = Field(
+        default=100_000,
+        ge=1,
+        le=MAX_ROWS,
+        description="Profiles that make a window full; whole polls are added, so a batch may hold up to one poll more.",
+    )
+    max_bytes: fields.BatchSize = Field(
+        default=units.size("45MB"),
+        description="Size of a batch, as it is sent; under 50MB.",
+        json_schema_extra={"default": "45MB"},
+    )
+    max_age: fields.Duration = _after("10s", "How long the oldest record waits at most before its batch is sent.")
+
+
+class TargetSettings(Section):
+    """Adobe Target."""
+
+    client: fields.Client = Field(description="Your client code, the first part of `CLIENT.tt.omtrdc.net`.")
+    id_type: Literal["thirdPartyId", "pcId"] = Field(
+        default="thirdPartyId",
+        description="What the ids are. Adobe forbids `pcId` here where the site uses the Experience Cloud ID.",
+    )
+    base_url: fields.TargetUrl = Field(
+        default_factory=lambda given: f"https://{given['client']}.tt.omtrdc.net",
+        description="Where Target is, if not at `https://CLIENT.tt.omtrdc.net`; `http` only on this machine.",
+    )
+    token_file: Path | None = Field(
+        default=None, description="File with the token, if the account demands one; read at every call."
+    )
+    ca_file: Path | None = Field(
+        default=None, description="PEM file with the authorities to trust, if not the system's."
+    )
+    calls_per_minute: fields.Count = Field(
+        default=35,
+        ge=1,
+        le=MAX_CALLS_PER_MINUTE,
+        description="Calls that all replicas together make in any minute, of the 50 that Target allows the account.",
+    )
+    throttle_hold: fields.Duration = _after("60s", "Least pause after a 503 or 429; longer if Target asks for it.")
+    timeout: fields.Duration = _after("60s", "How long one call may take before the same batch is sent again.")
+    commit_on: fields.CommitOn = Field(default="accepted", description="When a batch counts as delivered.")
+
+
+class BrakeSettings(Section):
+    """Stops the service, instead of emptying a topic into the dead letters."""
+
+    share: fields.Share = Field(
+        default=0.01, gt=0, le=1, description="Share of recent rows that may become dead letters."
+    )
+    of: fields.Count = Field(default=10_000, ge=1, description="How many rows are recent.")
+    at_least: fields.Count = Field(default=50, ge=1, description="Fewer dead letters than this never stop it.")
+
+
+class DeadLetterSettings(Section):
+    """Where records go that cannot be delivered."""
+
+    topic: fields.TopicName = Field(default="target-connector.dead-letters", description="Their topic; it must exist.")
+    brake: BrakeSettings = Field(default=BrakeSettings(), description="When to stop instead.")
+
+
+class ServiceSettings(Section):
+    """The process itself."""
+
+    host: fields.Text = Field(default="0.0.0.0", description="Address of the health page and the metrics.")  # noqa: S104  probes and Prometheus come from outside of the pod
+    port: fields.Count = Field(default=8080, ge=0, le=65_535, description="Their port; 0 takes any free one.")
+    drain: fields.Duration = _after("20s", "How long a stop may take to deliver what is open.")
+    log_format: Literal["json", "console"] = Field(
+        default="json", description="One JSON object per line, or text for people."
+    )
