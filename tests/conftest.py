@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.cluster import Cluster
 from tests.containers import APP_IMAGE, KAFKA_IMAGE, REGISTRY_IMAGE, Kafka, Registry, missing
 
 if TYPE_CHECKING:
@@ -37,6 +38,20 @@ def registry() -> Iterator[Registry]:
     _skip_if(missing(REGISTRY_IMAGE))
     with Registry() as container:
         yield container
+
+
+@pytest.fixture(scope="session")
+def _three_brokers() -> Iterator[Cluster]:
+    _skip_if(missing(KAFKA_IMAGE))
+    with Cluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def cluster(_three_brokers: Cluster) -> Iterator[Cluster]:
+    """Three brokers, shared by all tests that kill some: what a test killed or froze comes back after it."""
+    yield _three_brokers
+    _three_brokers.heal()
 
 
 @pytest.fixture(scope="session")
