@@ -3,6 +3,7 @@
     ConnectorError
     ├── SettingError      a setting or a file is wrong: one line for the user, exit code 2
     ├── BlockedError      going on would break a promise: stop sending, stay alive, not ready, wait for a human
+    ├── StartOverError    what is open is no longer of use: begin again from the committed offsets, in this process
     └── FatalError        the process cannot go on (a fenced member, say): exit code 1
 
 What can be retried is retried where it happens and never leaves its room as an error. No text holds an attribute
@@ -20,6 +21,10 @@ class SettingError(ConnectorError):
 
 class BlockedError(ConnectorError):
     """Going on would lose or misplace data: says why, where, and what to do."""
+
+
+class StartOverError(ConnectorError):
+    """What is open must be given up and read again from the committed offsets; says why."""
 
 
 class FatalError(ConnectorError):
