@@ -11,6 +11,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from connector.records import Reason
 
 
@@ -79,6 +81,9 @@ class Telemetry(Protocol):
     def accepted(self, report: BatchReport) -> None:
         """A batch is settled."""
 
+    def token_expires(self, at: datetime | None, now: datetime) -> None:
+        """Target's token expires then (None: the file that says so can't be read now); both with a zone."""
+
     def trouble(self, part: Part, text: str | None) -> None:
         """Something is wrong with `part` (one line, with the remedy), or None: it is well again."""
 
@@ -108,6 +113,9 @@ class Silent:
         """See Telemetry."""
 
     def accepted(self, report: BatchReport) -> None:
+        """See Telemetry."""
+
+    def token_expires(self, at: datetime | None, now: datetime) -> None:
         """See Telemetry."""
 
     def trouble(self, part: Part, text: str | None) -> None:

@@ -96,17 +96,17 @@ async def _prove(parts: Parts) -> None:
 
 async def _carry(parts: Parts, stop: asyncio.Event) -> None:
     """Carry records; whichever of its tasks fails ends the others."""
-    watching = asyncio.create_task(parts.watch.run())
     carrying = asyncio.create_task(parts.pipeline.run(parts.source, stop))
+    tasks = [carrying, *(asyncio.create_task(run()) for run in parts.beside)]
     try:
-        await asyncio.wait({watching, carrying}, return_when=asyncio.FIRST_COMPLETED)
-        for task in (carrying, watching):
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
             if task.done():
                 task.result()
     finally:
-        watching.cancel()
-        carrying.cancel()
-        await asyncio.gather(watching, carrying, return_exceptions=True)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _shut_down(parts: Parts) -> None:

@@ -9,6 +9,7 @@ import asyncio
 import random
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -38,9 +39,11 @@ from connector.target import delivery as target
 from connector.target.auth import TokenFile
 from connector.target.budget import Budget
 from connector.target.client import HttpClient
+from connector.target.expiry import ExpiryFile
+from connector.target.expiry import watch as watch_expiry
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Coroutine, Sequence
     from pathlib import Path
     from typing import Any
 
@@ -63,6 +66,7 @@ class Parts:
     client: HttpClient
     dead_letters: DeadLetterTopic
     registry: Registry | None
+    beside: Sequence[Callable[[], Coroutine[Any, Any, None]]]  # what runs as long as the pipeline does
 
 
 def compose(settings: Settings, telemetry: Telemetry, schemas: SchemaStore | None = None) -> Parts:
@@ -81,6 +85,7 @@ def compose(settings: Settings, telemetry: Telemetry, schemas: SchemaStore | Non
     if schemas is None and settings.registry is not None:
         registry = Registry.connect(_registry_options(settings.registry), telemetry)
     feeds = [_feed(source, schemas or registry) for source in settings.sources]
+    expiry = _expiry_watch(settings, telemetry)
     client = _client(settings)
     topics = [topic for source in settings.sources for topic in source.topics]
     options = SourceOptions(consumer, topics, revoke_timeout_s=settings.target.timeout + REVOKE_WAIT_S)
@@ -100,7 +105,7 @@ def compose(settings: Settings, telemetry: Telemetry, schemas: SchemaStore | Non
         watch = TopicWatch(consumer, topics, telemetry, lambda state: pipeline.partitions(state.partitions))
     except KafkaException as error:
         raise SettingError(f"kafka.properties: {error.args[0].str()}; correct or remove the property") from error
-    return Parts(pipeline, source, watch, feeds, client, dead_letters, registry)
+    return Parts(pipeline, source, watch, feeds, client, dead_letters, registry, [watch.run, *expiry])
 
 
 def _window(settings: Settings) -> Window:
@@ -164,6 +169,13 @@ def _registry_options(registry: RegistrySettings) -> RegistryOptions:
 
 def _text(path: Path | None) -> str | None:
     return None if path is None else str(path)
+
+
+def _expiry_watch(settings: Settings, telemetry: Telemetry) -> list[Callable[[], Coroutine[Any, Any, None]]]:
+    if settings.target.token_expires_file is None:
+        return []
+    file = ExpiryFile(settings.target.token_expires_file)
+    return [partial(watch_expiry, file, telemetry, now=partial(datetime.now, UTC), sleep=asyncio.sleep)]
 
 
 def _client(settings: Settings) -> HttpClient:

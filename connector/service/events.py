@@ -35,6 +35,7 @@ LISTENING: Final = "listening"
 ASSIGNED: Final = "assigned"
 BATCH_ACCEPTED: Final = "batch_accepted"
 DEAD_LETTERED: Final = "dead_lettered"
+EXPIRES: Final = "token_expires"
 TROUBLE: Final = "trouble"
 RECOVERED: Final = "recovered"
 STOPPING: Final = "stopping"
@@ -66,6 +67,13 @@ EVENTS: Final = (
         ("reason", "count"),
         "So many records went to the dead-letter topic.",
         "Their headers say why and where from; mend the source, send them again.",
+    ),
+    Event(
+        EXPIRES,
+        "warning",
+        ("text",),
+        "Target's token expires within 7 days, has expired, or its expiry is not known any more; told once a day.",
+        "Issue a new token and replace both files; they are read again, no restart is needed.",
     ),
     Event(
         TROUBLE,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
@@ -18,6 +17,7 @@ from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonS
 from connector.profiles.mapping import check_name
 from connector.service import librdkafka, topics, units
 from connector.service.one_line import one_line
+from connector.target.addresses import keeps_secrets
 
 MAX_BATCH_BYTES: Final = 50_000_000  # a batch must be under 50 MB (AdobeDocs profile-bulk-api.md)
 MIN_BATCH_BYTES: Final = 1_000  # less holds no row of any use
@@ -82,14 +82,6 @@ def _servers(value: str) -> str:
     return value
 
 
-def is_loopback(host: str) -> bool:
-    """Returns whether a host's name or address can only mean this machine."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 def _url(value: str) -> str:
     try:
         parts = urlsplit(value)
@@ -111,8 +103,8 @@ def _target_url(value: str) -> str:
     url = _url(value)
     parts = urlsplit(url)
     refuse(["must not have a path; the service adds the one of Target's API"] if parts.path else [])
-    foreign = parts.scheme == "http" and not is_loopback(parts.hostname or "")
-    refuse(["http is allowed only to this machine (127.0.0.1, ::1, localhost); write https://"] if foreign else [])
+    open_to_all = not keeps_secrets(url)
+    refuse(["http is allowed only to this machine (127.0.0.1, ::1, localhost); write https://"] if open_to_all else [])
     return url
 
 

@@ -147,6 +147,12 @@ METRICS: Final = (
         buckets=_AGE_SECONDS,
     ),
     Metric(
+        "target_connector_token_expiry_timestamp_seconds",
+        "gauge",
+        "When Target's token expires, in seconds since 1970; NaN where target.token_expires_file does not say.",
+        "Alert at 7 days left (`… - time() < 7 * 86400`): issue a new token and put it into target.token_file.",
+    ),
+    Metric(
         "target_connector_trouble",
         "gauge",
         "1 while a part is in trouble.",

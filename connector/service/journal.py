@@ -7,18 +7,24 @@ parts, from any thread.
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import UTC
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from connector.service import events
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from structlog.typing import FilteringBoundLogger
 
     from connector.records import Reason
     from connector.telemetry import BatchReport, Part, Telemetry
+
+
+SOON_S: Final = 7 * 24 * 3600.0  # time enough for whoever may issue a token
+AGAIN_S: Final = 24 * 3600.0
 
 
 class Journal:
@@ -30,6 +36,7 @@ class Journal:
         self._lock = Lock()
         self._share: tuple[int, int | None] | None = None
         self._troubles: dict[Part, tuple[str, float]] = {}
+        self._expiry: tuple[str | None, float] = (None, 0.0)  # what was last told of the token, and when
 
     def polled(self, records: int, size_bytes: int) -> None:
         """See Telemetry."""
@@ -62,6 +69,15 @@ class Journal:
         """See Telemetry."""
         self._log.info(events.BATCH_ACCEPTED, **asdict(report) | {"age_s": round(report.age_s, 3)})
 
+    def token_expires(self, at: datetime | None, now: datetime) -> None:
+        """See Telemetry; warned of once a day."""
+        state, text = _expiry(at, now)
+        told, when = self._expiry
+        if state is None or state != told or self._clock() - when >= AGAIN_S:
+            self._expiry = (state, self._clock())
+            if state is not None:
+                self._log.warning(events.EXPIRES, text=text)
+
     def trouble(self, part: Part, text: str | None) -> None:
         """See Telemetry."""
         now = self._clock()
@@ -75,6 +91,20 @@ class Journal:
             self._log.info(events.RECOVERED, part=part, after_s=round(now - since, 3))
         elif text is not None and text != before:
             self._log.warning(events.TROUBLE, part=part, text=text)
+
+
+def _expiry(at: datetime | None, now: datetime) -> tuple[str | None, str]:
+    """What is to be said of the token, in a word and in a sentence; None if all is well."""
+    if at is None:
+        return "unknown", "target.token_expires_file cannot be read any more, or holds no time of RFC 3339"
+    left_s = (at - now).total_seconds()
+    date = at.astimezone(UTC).isoformat()
+    if left_s <= 0:
+        return "over", f"the token expired at {date}; put a new one into target.token_file"
+    if left_s < SOON_S:
+        left = f"{left_s / AGAIN_S:.0f} days" if left_s >= 2 * AGAIN_S else f"{left_s / 3600:.0f} h"
+        return "soon", f"the token expires in {left}, at {date}; put a new one into target.token_file"
+    return None, ""
 
 
 class Tee:
@@ -122,6 +152,11 @@ class Tee:
         """See Telemetry."""
         for listener in self._listeners:
             listener.accepted(report)
+
+    def token_expires(self, at: datetime | None, now: datetime) -> None:
+        """See Telemetry."""
+        for listener in self._listeners:
+            listener.token_expires(at, now)
 
     def trouble(self, part: Part, text: str | None) -> None:
         """See Telemetry."""

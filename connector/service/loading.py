@@ -98,7 +98,9 @@ def _files(settings: Settings, origin: Origin) -> Iterator[str]:
     """Tells of files that settings name and that are not there, or are secrets and empty."""
     registry, target = settings.registry, settings.target
     secrets: dict[Place, Path | None] = {("target", "token_file"): target.token_file}
-    plain: dict[Place, Path | None] = {("target", "ca_file"): target.ca_file}
+    plain: dict[Place, Path | None] = {
+        ("target", name): getattr(target, name) for name in ("ca_file", "token_expires_file")
+    }
     if registry is not None:
         for name in ("password_file", "token_file"):
             secrets["registry", name] = getattr(registry, name)

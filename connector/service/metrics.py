@@ -7,6 +7,7 @@ Promises that no figure exists which `figures.METRICS` does not list. Every labe
 from __future__ import annotations
 
 from importlib.metadata import version
+from math import nan
 from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
@@ -19,6 +20,7 @@ from connector.telemetry import Part
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from prometheus_client.metrics_core import Metric as Family
 
@@ -50,6 +52,8 @@ class Metrics:
         self._rows = self._counter("target_connector_rows_accepted_total")
         self._refused = self._counter("target_connector_rows_refused_total")
         self._age = self._histogram("target_connector_batch_age_seconds")
+        self._token_expiry = self._gauge("target_connector_token_expiry_timestamp_seconds")
+        self._token_expiry.set(nan)  # 0 would have expired long ago
         self._trouble = self._gauge("target_connector_trouble")
         self._start_at_zero()
 
@@ -128,6 +132,10 @@ class Metrics:
         self._rows.inc(report.rows)
         self._refused.inc(report.refused)
         self._age.observe(report.age_s)
+
+    def token_expires(self, at: datetime | None, now: datetime) -> None:  # noqa: ARG002 (the log wants it)
+        """See Telemetry."""
+        self._token_expiry.set(nan if at is None else at.timestamp())
 
     def trouble(self, part: Part, text: str | None) -> None:
         """See Telemetry."""

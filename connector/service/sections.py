@@ -163,6 +163,11 @@ class TargetSettings(Section):
     token_file: Path | None = Field(
         default=None, description="File with the token, if the account demands one; read at every call."
     )
+    token_expires_file: Path | None = Field(
+        default=None,
+        description="File with the time at which the token expires, such as `2027-02-22T09:00:00Z`; read each minute. "
+        "Becomes a metric, and a warning from 7 days before.",
+    )
     ca_file: Path | None = Field(
         default=None, description="PEM file with the authorities to trust, if not the system's."
     )
@@ -175,6 +180,12 @@ class TargetSettings(Section):
     throttle_hold: fields.Duration = _after("60s", "Least pause after a 503 or 429; longer if Target asks for it.")
     timeout: fields.Duration = _after("60s", "How long one call may take before the same batch is sent again.")
     commit_on: fields.CommitOn = Field(default="accepted", description="When a batch counts as delivered.")
+
+    @model_validator(mode="after")
+    def _expiry_has_its_token(self) -> Self:
+        lonely = self.token_expires_file is not None and self.token_file is None
+        fields.refuse(["token_expires_file is of no use without token_file; give both or none"] if lonely else [])
+        return self
 
 
 class BrakeSettings(Section):

@@ -7,12 +7,14 @@ for a URL that may see the token.
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from connector.errors import SettingError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+_MAX_BYTES: Final = 64 * 1024  # a token is 36 characters, or a few kB; a log file that is named by mistake is more
 
 
 class TokenFile:
@@ -26,7 +28,7 @@ class TokenFile:
         """
         self._path = path
         try:
-            token = path.read_text(encoding="utf-8").strip()
+            token = self._read()
         except (OSError, UnicodeDecodeError) as error:
             msg = f"target.token_file: cannot be read ({type(error).__name__}); mount the file with the token"
             raise SettingError(msg) from error
@@ -39,10 +41,14 @@ class TokenFile:
         """The value of the `Authorization` header; the last token known while the file is being replaced."""
         # Unreadable while it is being replaced: the last token works, or is answered by 401 and asked for again.
         with contextlib.suppress(OSError, UnicodeDecodeError):
-            token = self._path.read_text(encoding="utf-8").strip()
+            token = self._read()
             if _usable(token):
                 self._last = token
         return f"Bearer {self._last}"
+
+    def _read(self) -> str:
+        with self._path.open("rb") as file:
+            return file.read(_MAX_BYTES).decode().strip()
 
 
 def _usable(token: str) -> bool:

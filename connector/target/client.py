@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 import aiohttp
 
 from connector.errors import SettingError
+from connector.target.addresses import keeps_secrets
 from connector.target.answer import Answer, Outcome, judge
 
 if TYPE_CHECKING:
@@ -55,8 +56,10 @@ class HttpClient:
             ca_file: certificates to trust beside the system's own.
 
         Raises:
-            SettingError: `ca_file` can't be used.
+            SettingError: `ca_file` can't be used, or a token would go over plain http to another machine.
         """
+        if token is not None and not keeps_secrets(base_url):  # the settings refuse any such address already
+            raise SettingError("target.base_url: a token goes only over https; write https://")
         self._url = f"{base_url.rstrip('/')}/m2/{client}/v2/profile/batchUpdate"
         self._token = token
         self._timeout_s = timeout_s

@@ -108,6 +108,13 @@ def test_a_token_file_that_holds_no_token_is_said_at_once(tmp_path: Path, conten
         TokenFile(tmp_path / "token")
 
 
+async def test_a_token_is_not_taken_where_it_could_be_overheard(tmp_path: Path) -> None:
+    """With a token, plain http to another machine is refused before anything is opened."""
+    (tmp_path / "token").write_text("token")
+    with pytest.raises(SettingError, match=r"target\.base_url: .*https"):
+        HttpClient("http://acme.tt.omtrdc.net", "acme", timeout_s=1.0, token=TokenFile(tmp_path / "token"))
+
+
 async def test_certificates_that_are_none_are_said_at_once(tmp_path: Path) -> None:
     """A CA file that is no PEM names the setting."""
     (tmp_path / "ca.pem").write_text("no certificate")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -129,6 +130,42 @@ def test_another_trouble_of_the_same_part_is_told(log: Log, journal: Journal, cl
     journal.trouble(Part.TARGET, None)
     assert log.events == ["trouble", "trouble", "recovered"]
     assert log.lines[2]["after_s"] == 10
+
+
+@pytest.mark.parametrize(
+    ("left", "said"),
+    [
+        pytest.param(timedelta(days=8), None, id="8 days left are enough"),
+        pytest.param(timedelta(days=6), "expires in 6 days", id="6 days left"),
+        pytest.param(timedelta(hours=30), "expires in 30 h", id="30 hours left"),
+        pytest.param(timedelta(0), "expired at 2026-11-24T12:00:00", id="this moment"),
+        pytest.param(timedelta(days=-3), "expired at", id="3 days ago"),
+        pytest.param(None, "cannot be read any more", id="not known"),
+    ],
+)
+def test_a_token_that_expires_is_warned_of_once_a_day(
+    log: Log, journal: Journal, clock: Clock, left: timedelta | None, said: str | None
+) -> None:
+    """From 7 days before, and after its end, an operator hears of it each day, though it is told each minute."""
+    now = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+    for _ in range(25 * 60):  # the minutes of 25 hours, in which the time left stays as it is
+        journal.token_expires(None if left is None else now + left, now)
+        clock.now += 60
+    texts = [line["text"] for line in log.lines]
+    assert len(texts) == (0 if said is None else 2)
+    assert all(said in text for text in texts if said)
+
+
+def test_the_end_of_a_token_is_told_when_it_comes(log: Log, journal: Journal) -> None:
+    """A token that expires, and one that was replaced, are news of their own, whatever was told that day."""
+    now = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+    for hours in (5, 1, -1, 24 * 90, 3):
+        journal.token_expires(now + timedelta(hours=hours), now)
+    assert [line["text"].split(" at ")[0] for line in log.lines] == [
+        "the token expires in 5 h,",
+        "the token expired",
+        "the token expires in 3 h,",
+    ]
 
 
 def test_an_assignment_is_told_on_change_only(log: Log, journal: Journal) -> None:

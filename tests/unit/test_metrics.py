@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
@@ -73,6 +75,18 @@ def test_trouble_ends() -> None:
     metrics.trouble(Part.KAFKA, "gone")
     metrics.trouble(Part.KAFKA, None)
     assert read(metrics)["target_connector_trouble", "kafka"] == 0
+
+
+def test_a_token_of_unknown_expiry_is_not_one_that_expired() -> None:
+    """NaN, as nothing compares with it: an alert on the time left stays silent."""
+    metrics = Metrics()
+    name = ("target_connector_token_expiry_timestamp_seconds",)
+    assert math.isnan(read(metrics)[name])
+    now = datetime(2026, 11, 24, tzinfo=UTC)
+    metrics.token_expires(datetime(2027, 2, 22, 9, tzinfo=UTC), now)
+    assert read(metrics)[name] == 1803286800
+    metrics.token_expires(None, now)
+    assert math.isnan(read(metrics)[name])
 
 
 def test_an_unknown_number_of_partitions_keeps_the_last_known() -> None:

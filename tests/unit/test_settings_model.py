@@ -186,6 +186,7 @@ def test_an_address_that_could_leak_a_token_is_refused(url: str, told: str) -> N
         pytest.param({"target": {"client": "Acme"}}, "lower-case", id="a client code in capitals"),
         pytest.param({"target": {"client": "acme.example"}}, "lower-case", id="a host as the client code"),
         pytest.param({"target": {"commit_on": "complete"}}, "not supported yet; write accepted", id="a later wish"),
+        pytest.param({"target": {"token_expires_file": "/e"}}, "of no use without", id="the end of no token"),
         pytest.param({"dead_letters": {"brake": {"share": 0}}}, "greater than 0", id="a brake that always brakes"),
         pytest.param({"dead_letters": {"topic": "dead letters"}}, "not a topic name", id="a topic with a space"),
         pytest.param({"kafka": {"bootstrap_servers": "a:1,,b:2"}}, "host:port", id="a broker that is missing"),
