@@ -71,7 +71,7 @@ _BY_STATUS: dict[int, Outcome] = {
     HTTPStatus.REQUEST_TIMEOUT: Outcome.UNAVAILABLE,
     HTTPStatus.TOO_EARLY: Outcome.UNAVAILABLE,
 }
-_FIRST_SERVER_ERROR = 500
+_NO_RETRY_HELPS = range(300, 500)  # redirects and the client's errors; beyond them lie the server's, and no status
 
 
 def judge(status: int, headers: Mapping[str, str], body: bytes, now: datetime) -> Answer:
@@ -87,7 +87,7 @@ def judge(status: int, headers: Mapping[str, str], body: bytes, now: datetime) -
         return _judge_success(status, body)
     outcome = _BY_STATUS.get(status)
     if outcome is None:
-        outcome = Outcome.UNAVAILABLE if status >= _FIRST_SERVER_ERROR else Outcome.MISCONFIGURED
+        outcome = Outcome.MISCONFIGURED if status in _NO_RETRY_HELPS else Outcome.UNAVAILABLE
     return Answer(
         outcome,
         f"HTTP {status}",

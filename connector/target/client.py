@@ -1,8 +1,8 @@
 """One call to the Bulk Profile Update API over aiohttp: the thin edge between `delivery` and the network.
 
 Every time-out is explicit, TLS is always verified, a redirect is never followed (it would carry profiles and the
-token to another host) and no more of an answer is read than an answer can be. Whatever happens, the caller gets an
-`Answer`.
+token to another host), cookies are not kept, and no more of an answer is read than an answer can be. Whatever happens,
+the caller gets an `Answer`.
 """
 
 from __future__ import annotations
@@ -73,6 +73,7 @@ class HttpClient:
         self._session = aiohttp.ClientSession(
             timeout=aiohttp.ClientTimeout(total=timeout_s, sock_connect=CONNECT_TIMEOUT_S),
             connector=aiohttp.TCPConnector(limit=1, ssl=tls),
+            cookie_jar=aiohttp.DummyCookieJar(),
             headers={"Content-Type": "application/x-www-form-urlencoded", "User-Agent": "target-connector"},
         )
 
@@ -83,8 +84,11 @@ class HttpClient:
             # A stream, as aiohttp would copy bytes of over 1 MiB in one go, and warns of it.
             form = io.BytesIO(body)
             async with self._session.post(self._url, data=form, headers=headers, allow_redirects=False) as response:
-                answer = await _beginning(response.content)
-                return judge(response.status, response.headers, answer, datetime.now(UTC))
+                beginning = await _beginning(response.content)
+                answer = judge(response.status, response.headers, beginning, datetime.now(UTC))
+                if answer.outcome is Outcome.ACCEPTED and form.tell() < len(body):
+                    return Answer(Outcome.UNAVAILABLE, f"{answer.text} before the batch was sent to its end")
+                return answer
         except TimeoutError:
             return Answer(Outcome.UNAVAILABLE, f"no answer within {self._timeout_s:g} s, target.timeout")
         except (aiohttp.ClientError, OSError) as error:

@@ -48,6 +48,7 @@ REFUSED = b"<response><success>false</success><batchStatus></batchStatus><messag
         pytest.param(404, b"", Outcome.MISCONFIGURED, id="404 blocks"),
         pytest.param(405, b"", Outcome.MISCONFIGURED, id="405 blocks"),
         pytest.param(415, b"", Outcome.MISCONFIGURED, id="an unknown client error blocks"),
+        pytest.param(0, ACCEPTED, Outcome.UNAVAILABLE, id="a status that HTTP does not have is tried again"),
         pytest.param(500, ACCEPTED, Outcome.UNAVAILABLE, id="success=true with a server error is no acceptance"),
     ],
 )
@@ -101,19 +102,55 @@ def test_retry_after_is_read_in_both_forms(value: str, seconds: float | None) ->
     assert judge(503, {"Retry-After": value}, b"", NOW).retry_after_s == seconds
 
 
-def test_an_xml_bomb_is_no_answer() -> None:
-    """Entities are not expanded."""
-    bomb = (
-        b'<?xml version="1.0"?><!DOCTYPE r [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]>'
-        b"<response><success>&b;</success></response>"
-    )
-    assert judge(200, {}, bomb, NOW).outcome is Outcome.UNAVAILABLE
+def _laughs(levels: int) -> bytes:
+    """Entities that would expand to a thousand to the power of levels."""
+    entities = "".join(f'<!ENTITY e{n + 1} "{f"&e{n};" * 1000}">' for n in range(levels))
+    return f'<!DOCTYPE r [<!ENTITY e0 "true">{entities}]><response><success>&e{levels};</success></response>'.encode()
 
 
-@given(st.integers(100, 999), st.binary(max_size=300))
-def test_no_bytes_make_it_fail(status: int, body: bytes) -> None:
-    """Whatever comes back, there is an outcome, and random bytes are never acceptance."""
-    assert judge(status, {}, body, NOW).outcome is not Outcome.ACCEPTED
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(_laughs(0), id="an entity"),
+        pytest.param(_laughs(4), id="a billion laughs"),
+        pytest.param(
+            b'<!DOCTYPE r [<!ENTITY e SYSTEM "file:///etc/hostname">]><response><success>true</success>&e;</response>',
+            id="an entity from a file",
+        ),
+        pytest.param(
+            b'<!DOCTYPE r SYSTEM "http://127.0.0.1:1/x.dtd"><!DOCTYPE r><response><success>true</success></response>',
+            id="a type definition from elsewhere",
+        ),
+        pytest.param(b"<response>" + b"<a>" * 21_000, id="nesting without an end"),
+        pytest.param(b"<response>" + b"<a>" * 9_000 + b"</a>" * 9_000 + b"</respons>", id="nesting, and no end"),
+        pytest.param(b"<response " + b" ".join(b"a%d=''" % n for n in range(6_000)) + b"/>", id="6,000 attributes"),
+        pytest.param(b"<response><message>" + b"&" * 60_000, id="60,000 ampersands"),
+        pytest.param(b"<?xml version='1.0' encoding='hex'?><response/>", id="an encoding that is none of text"),
+        pytest.param(b"<response><success>tr\0ue</success></response>", id="a zero byte"),
+    ],
+)
+def test_a_bomb_is_no_answer(body: bytes) -> None:
+    """Entities are not expanded, nothing is fetched, no depth ends the process; the batch is sent again."""
+    assert judge(200, {}, body, NOW).outcome is Outcome.UNAVAILABLE
+
+
+@given(st.integers(0, 99_999), st.binary(max_size=300), st.text(max_size=30))
+def test_no_bytes_make_it_fail(status: int, body: bytes, retry_after: str) -> None:
+    """Whatever comes back, there is an outcome and a wait within its cap; random bytes are never acceptance."""
+    answer = judge(status, {"Retry-After": retry_after}, body, NOW)
+    assert answer.outcome is not Outcome.ACCEPTED
+    assert answer.retry_after_s is None or 0 <= answer.retry_after_s <= MAX_RETRY_AFTER_S
+
+
+@given(st.data())
+def test_a_damaged_answer_is_read_or_not_but_never_fails(data: st.DataObject) -> None:
+    """With any few of its bytes changed, an answer of Target's is still judged, and on printable lines."""
+    damaged = bytearray(ACCEPTED)
+    for _ in range(data.draw(st.integers(1, 4))):
+        damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
+    answer = judge(200, {}, bytes(damaged), NOW)
+    assert answer.outcome in {Outcome.ACCEPTED, Outcome.REFUSED, Outcome.UNAVAILABLE}
+    assert (answer.text + answer.message + (answer.status_url or "")).isprintable()
 
 
 @given(st.integers(0, len(ACCEPTED) - 1), st.integers(0, 255))
