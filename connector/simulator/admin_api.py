@@ -40,6 +40,7 @@ class AdminApi:
             web.get("/simulator/summary", self._summary),
             web.get("/simulator/profiles", self._profiles),
             web.get("/simulator/profiles/{id}", self._profile),
+            web.get("/simulator/written", self._written),
             web.post("/simulator/mbox/{id}", self._visit),
             web.get("/simulator/faults", self._list_faults),
             web.post("/simulator/faults", self._add_fault),
@@ -71,6 +72,20 @@ class AdminApi:
             return _problem("no such profile", 404)
         return web.json_response(text=_line(profile_id, profiles[profile_id]))
 
+    async def _written(self, request: web.Request) -> web.Response:
+        """What was written since row `since`, for a judge that looks every second."""
+        profiles = self._account.profiles
+        try:
+            since = int(request.query.get("since", "0"))
+        except ValueError:
+            return _problem("since is not a number", 400)
+        lines = (
+            _line(profile_id, profiles[profile_id], highest_version=version)
+            for profile_id, version in profiles.since(since)
+        )
+        text = "".join((json.dumps({"written": profiles.written}) + "\n", *lines))
+        return web.Response(text=text, content_type="application/x-ndjson")
+
     async def _visit(self, request: web.Request) -> web.Response:
         self._account.visit(request.match_info["id"])
         return web.Response(status=204)
@@ -97,9 +112,9 @@ class AdminApi:
         return web.Response(status=204)
 
 
-def _line(profile_id: str, attributes: dict[str, str]) -> str:
+def _line(profile_id: str, attributes: dict[str, str], **more: object) -> str:
     # ASCII, so that no reader takes one of Unicode's other line separators for the end of a line.
-    return json.dumps({"id": profile_id, "attributes": attributes}) + "\n"
+    return json.dumps({"id": profile_id, "attributes": attributes, **more}) + "\n"
 
 
 def _problem(text: str, status: int) -> web.Response:

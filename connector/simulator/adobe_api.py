@@ -59,14 +59,15 @@ class AdobeApi:
             body = await _read(request)
         except ConnectionError:
             return self._cut(request, "hung_up")
-        if (ended := await self._ended_early(request, "update", admitted=admitted)) is not None:
+        rows = 0 if body is None else body.count(b"\n", 0, -1)  # one after each line but the last
+        if (ended := await self._ended_early(request, "update", rows, admitted=admitted)) is not None:
             return ended
         if body is None:
             return self._answer("too_large", answers.TOO_LARGE)
         try:
             _check_headers(request)
             batch = await asyncio.to_thread(parse, body, self._account.options.decode)
-            if self._faults.strike((FaultKind.POISON,), "update", batch.rows):
+            if self._faults.strike((FaultKind.POISON,), "update", rows, batch.rows):
                 raise RefusedError(Refusal.POISON)  # noqa: TRY301 - one place counts and answers all refusals
         except RefusedError as refused:
             self._account.refuse(refused.reason)
@@ -74,9 +75,10 @@ class AdobeApi:
         return self._accept(request, batch, create=create)
 
     def _accept(self, request: web.Request, batch: Batch, *, create: bool) -> web.Response:
-        stuck = self._faults.strike((FaultKind.STUCK,), "update") is not None
+        rows = len(batch.rows)
+        stuck = self._faults.strike((FaultKind.STUCK,), "update", rows) is not None
         batch_id = self._account.accept(batch, create=create, stuck=stuck)
-        if self._faults.strike((FaultKind.CUT_AFTER,), "update") is not None:
+        if self._faults.strike((FaultKind.CUT_AFTER,), "update", rows) is not None:
             return self._cut(request, f"fault_{FaultKind.CUT_AFTER}")
         client, bare = self._account.options.client, self._account.options.bare_ampersand
         query = {"batchId": batch_id, "m2Node": "00"} if bare else {"batchId": batch_id}
@@ -111,11 +113,13 @@ class AdobeApi:
         modified_at_s = self._epoch_s + profiles.modified(profile_id)
         return web.json_response(answers.profile(client, profile_id, profiles[profile_id], modified_at_s))
 
-    async def _ended_early(self, request: web.Request, on: Path, *, admitted: bool) -> web.Response | None:
+    async def _ended_early(
+        self, request: web.Request, on: Path, rows: int = 0, *, admitted: bool
+    ) -> web.Response | None:
         """The answer to a call of which no more needs to be looked at; None if it goes on."""
         if not admitted:
             return self._answer("over_budget", answers.OVER_BUDGET)
-        if (ended := await self._strike(request, on)) is not None:
+        if (ended := await self._strike(request, on, rows)) is not None:
             return ended
         if request.match_info["client"] != self._account.options.client:
             return self._answer("unknown_client", answers.UNKNOWN_CLIENT)
@@ -123,13 +127,13 @@ class AdobeApi:
             return self._answer("forbidden", answers.FORBIDDEN)
         return None
 
-    async def _strike(self, request: web.Request, on: Path) -> web.Response | None:
+    async def _strike(self, request: web.Request, on: Path, rows: int) -> web.Response | None:
         """Let the faults strike that come before anything is applied; None if the call goes on."""
-        if (slow := self._faults.strike((FaultKind.SLOW,), on)) is not None:
+        if (slow := self._faults.strike((FaultKind.SLOW,), on, rows)) is not None:
             await asyncio.sleep(slow.delay_s)
             if request.transport is None or request.transport.is_closing():
                 return self._cut(request, "hung_up")
-        if (fault := self._faults.strike(INSTEAD, on)) is None:
+        if (fault := self._faults.strike(INSTEAD, on, rows)) is None:
             return None
         outcome = f"fault_{fault.kind}"
         return (

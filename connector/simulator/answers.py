@@ -97,7 +97,9 @@ UNKNOWN_BATCH = refused("No status for this batchId", status=404)
 _FAULTS: Mapping[FaultKind, Answer] = {
     FaultKind.UNAVAILABLE: OVER_BUDGET,
     FaultKind.SERVER_ERROR: Answer(500, "500 Internal Server Error", "text/plain"),
+    FaultKind.BAD_REQUEST: Answer(400, "Bad Request", "text/plain"),
     FaultKind.UNAUTHORIZED: Answer(401, "Unauthorized", "text/plain"),
+    FaultKind.FORBIDDEN: FORBIDDEN,
     FaultKind.TOO_LARGE: TOO_LARGE,
     FaultKind.SUCCESS_FALSE: refused("Unexpected error"),
     FaultKind.GARBAGE: Answer(200, "<html><body><p>We'll be back soon<br></body>", "text/html"),

@@ -29,7 +29,9 @@ class FaultKind(StrEnum):
     CUT_AFTER = "cut_after"  # apply the batch, close the connection without an answer
     UNAVAILABLE = "503"
     SERVER_ERROR = "500"
+    BAD_REQUEST = "400"  # what Target may say instead of `<success>false</success>`
     UNAUTHORIZED = "401"
+    FORBIDDEN = "403"
     TOO_LARGE = "413"
     THROTTLED = "429"  # with Retry-After, as a proxy would
     REDIRECT = "redirect"  # 302 to `location`
@@ -42,6 +44,7 @@ class FaultKind(StrEnum):
 # Those that take the place of Target's own answer.
 INSTEAD = frozenset(FaultKind) - {FaultKind.SLOW, FaultKind.CUT_AFTER, FaultKind.POISON, FaultKind.STUCK}
 _OF_UPDATES_ONLY = (
+    FaultKind.BAD_REQUEST,
     FaultKind.CUT_AFTER,
     FaultKind.TOO_LARGE,
     FaultKind.SUCCESS_FALSE,
@@ -59,6 +62,7 @@ class Fault(BaseModel):
         times: how often it strikes; None for any number.
         seconds: how long it lasts; None for ever.
         probability: how likely it strikes a call that it could strike.
+        min_rows: it spares smaller batches; with 2 or more, the search for refused rows finds none by a fault.
         delay_s: for `slow`.
         retry_after_s: for `429`.
         location: for `redirect`.
@@ -73,6 +77,7 @@ class Fault(BaseModel):
     times: int | None = Field(None, ge=1)
     seconds: float | None = Field(None, gt=0)
     probability: float = Field(1.0, gt=0, le=1)
+    min_rows: int = Field(0, ge=0)
     delay_s: float = Field(1.0, ge=0)
     retry_after_s: int = Field(5, ge=0)
     location: str = "http://elsewhere.invalid/"
@@ -82,8 +87,8 @@ class Fault(BaseModel):
     def _fits_its_kind(self) -> Self:
         if (self.profile_id is not None) != (self.kind is FaultKind.POISON):
             raise ValueError("profile_id belongs to poison, and poison needs it")
-        if self.on == "status" and self.kind in _OF_UPDATES_ONLY:
-            raise ValueError(f"{self.kind} concerns batchUpdate only")
+        if self.on == "status" and (self.kind in _OF_UPDATES_ONLY or self.min_rows):
+            raise ValueError(f"{'min_rows' if self.min_rows else self.kind} concerns batchUpdate only")
         return self
 
 
@@ -128,18 +133,21 @@ class Faults:
         self._forget_spent()
         return [switch.fault for switch in self._switches]
 
-    def strike(self, kinds: Container[FaultKind], on: Path, ids: Container[str] | None = None) -> Fault | None:
+    def strike(
+        self, kinds: Container[FaultKind], on: Path, rows: int = 0, ids: Container[str] | None = None
+    ) -> Fault | None:
         """The first fault of these kinds that strikes a call now, counted as one of its times.
 
         Args:
             kinds: the kinds to look for.
             on: what is being called.
+            rows: how many the batch has.
             ids: the ids of the batch, for a fault that waits for one; such a fault strikes no other batch.
         """
         self._forget_spent()
         for switch in self._switches:
             fault = switch.fault
-            if fault.kind not in kinds or fault.on != on:
+            if fault.kind not in kinds or fault.on != on or rows < fault.min_rows:
                 continue
             if fault.profile_id is not None and (ids is None or fault.profile_id not in ids):
                 continue

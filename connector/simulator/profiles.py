@@ -26,6 +26,7 @@ class ProfileStore(Mapping[str, dict[str, str]]):
         version_attribute: an attribute that holds an integer which never decreases if batches arrive in order.
 
     Attributes:
+        written: rows so far; the number of the newest one.
         duplicate_rows: rows that changed nothing, as after a batch that was sent twice.
         went_backwards: rows that lowered the version attribute of their profile.
     """
@@ -36,6 +37,8 @@ class ProfileStore(Mapping[str, dict[str, str]]):
         self._modified: dict[str, float] = {}  # every profile there is, with the time of its last change
         self._committed: dict[str, dict[str, str]] = {}  # what an mbox call has made part of the profile
         self._pending: dict[str, dict[str, str]] = {}  # what came since then
+        self._newest: dict[str, tuple[int, int | None]] = {}  # last row's number, highest version; oldest row first
+        self.written = 0
         self.duplicate_rows = 0
         self.went_backwards = 0
 
@@ -76,6 +79,17 @@ class ProfileStore(Mapping[str, dict[str, str]]):
                 self._write(profile_id, attributes, now)
         return not_found
 
+    def since(self, number: int) -> Iterator[tuple[str, int | None]]:
+        """The profiles that rows after that number wrote, with the highest version that was ever written.
+
+        Takes as long as there are such profiles, however many there are in all.
+        """
+        for profile_id in reversed(self._newest):
+            last, version = self._newest[profile_id]
+            if last <= number:
+                return
+            yield profile_id, version
+
     def visit(self, profile_id: str, now: float) -> None:
         """An mbox call: what is pending becomes part of the profile, which is created if there was none."""
         self._committed.setdefault(profile_id, {}).update(self._pending.pop(profile_id, {}))
@@ -87,17 +101,23 @@ class ProfileStore(Mapping[str, dict[str, str]]):
         updated = {**pending, **attributes} if self._merge else dict(attributes)
         before, after = ({**committed, **pending}, {**committed, **updated}) if committed else (pending, updated)
         self._pending[profile_id] = updated
+        self._note(profile_id, attributes)
         if before == after and profile_id in self._modified:
             self.duplicate_rows += 1
             return
         self._modified[profile_id] = now
-        if self._version_attribute is not None and _decreased(before, after, self._version_attribute):
+        old, new = self._version(before), self._version(after)
+        if old is not None and new is not None and new < old:
             self.went_backwards += 1
 
+    def _note(self, profile_id: str, attributes: Mapping[str, str]) -> None:
+        self.written += 1
+        versions = (self._newest.pop(profile_id, (0, None))[1], self._version(attributes))
+        self._newest[profile_id] = self.written, max((v for v in versions if v is not None), default=None)
 
-def _decreased(before: Mapping[str, str], after: Mapping[str, str], name: str) -> bool:
-    """Whether the integer of that name is lower after than before; what is no integer compares with nothing."""
-    try:
-        return int(after[name]) < int(before[name])
-    except (KeyError, ValueError):
-        return False
+    def _version(self, attributes: Mapping[str, str]) -> int | None:
+        """The integer of the version attribute; None for what is no integer, which compares with nothing."""
+        try:
+            return None if self._version_attribute is None else int(attributes[self._version_attribute])
+        except (KeyError, ValueError):
+            return None

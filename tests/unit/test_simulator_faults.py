@@ -83,7 +83,7 @@ def test_poison_strikes_only_batches_with_its_id() -> None:
     """Other batches neither suffer nor use it up."""
     faults = Faults(Clock())
     faults.add("poison", profile_id="bad", times=1)
-    found = [faults.strike({FaultKind.POISON}, "update", ids) for ids in ({"good"}, None, {"bad"}, {"bad"})]
+    found = [faults.strike({FaultKind.POISON}, "update", ids=ids) for ids in ({"good"}, None, {"bad"}, {"bad"})]
     assert [fault is not None for fault in found] == [False, False, True, False]
 
 
@@ -109,6 +109,9 @@ def test_clear_switches_everything_off() -> None:
         pytest.param({"kind": "poison"}, "fault: Value error, profile_id belongs to poison", id="poison without an id"),
         pytest.param({"kind": "503", "profile_id": "x"}, "fault: Value error, profile_id", id="an id without poison"),
         pytest.param({"kind": "cut_after", "on": "status"}, "fault: Value error, cut_after", id="nothing to apply"),
+        pytest.param(
+            {"kind": "503", "on": "status", "min_rows": 2}, "fault: Value error, min_rows", id="a status has no rows"
+        ),
         pytest.param(["503"], "fault: Input should be a valid dictionary", id="no object"),
     ],
 )

@@ -239,6 +239,8 @@ async def test_another_client_code_is_a_bad_request() -> None:
         ("503", 503, "503"),
         ("500", 500, "500"),
         ("401", 401, "Unauthorized"),
+        ("403", 403, "Forbidden"),
+        ("400", 400, "Bad Request"),
         ("413", 413, "413"),
         ("429", 429, "Too Many"),
         ("redirect", 302, ""),
@@ -362,6 +364,32 @@ async def test_profiles_can_be_asked_for() -> None:
         assert {line["id"]: line["attributes"] for line in told} == stored
         assert await target.told("/simulator/profiles/id-1") == {"id": "id-1", "attributes": STORED["id-1"]}
         assert (await target.call("GET", "/simulator/profiles/other"))[0] == 404
+
+
+async def test_what_was_written_lately_can_be_asked_for() -> None:
+    """Profiles of rows after a number, newest first, with the highest version ever, even if a lower one came later."""
+    async with running(SimulatorOptions(version_attribute="v")) as target:
+        await target.update(b"batch=thirdPartyId,v\na,7\nb,1\n")
+        await target.update(b"batch=thirdPartyId,v\na,5\nc,none\n")
+        _, lines = await target.call("GET", "/simulator/written?since=2")
+        assert [json.loads(line) for line in lines.splitlines()] == [
+            {"written": 4},
+            {"id": "c", "attributes": {"v": "none"}, "highest_version": None},
+            {"id": "a", "attributes": {"v": "5"}, "highest_version": 7},
+        ]
+        assert (await target.call("GET", "/simulator/written?since=4"))[1] == '{"written": 4}\n'
+        assert len((await target.call("GET", "/simulator/written"))[1].splitlines()) == 4
+        assert (await target.call("GET", "/simulator/written?since=x"))[0] == 400
+
+
+@pytest.mark.parametrize("end", [b"", b"\n"], ids=["without a final newline", "with one"])
+async def test_a_fault_can_spare_small_batches(end: bytes) -> None:
+    """With `min_rows` a fault strikes batches of so many rows or more, and counts only those."""
+    async with running() as target:
+        target.simulator.faults.add("success_false", times=1, min_rows=2)
+        small, large = b"batch=thirdPartyId,v\na,1" + end, b"batch=thirdPartyId,v\na,1\nb,1" + end
+        answers = [(await target.update(body))[1] for body in (small, large, large)]
+        assert ["<success>true" in answer for answer in answers] == [True, False, True]
 
 
 async def test_profile_fetch_answers_as_documented() -> None:
