@@ -13,13 +13,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tests.changes import changed
-from tests.system.crash import COMMAND, wait_for
+from tests.processes import COMMAND, wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self
-
-    from tests.system.crash import Target
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -145,13 +143,3 @@ class Service:
 
     def await_ready(self, timeout_s: float = 60) -> None:
         wait_for(lambda: self.ask("/readyz")[0] == 200, timeout_s, "it is ready")
-
-
-def switch(target: Target, fault: dict[str, Any] | None) -> None:
-    """Switch a fault of the simulated Target on, or all of them off."""
-    body = None if fault is None else json.dumps(fault).encode()
-    request = urllib.request.Request(  # noqa: S310 (loopback)
-        f"{target.url}/simulator/faults", body, method="DELETE" if fault is None else "POST"
-    )
-    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 (loopback)
-        assert answer.status == 204

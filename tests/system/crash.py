@@ -1,4 +1,4 @@
-"""Processes for the crash tests: a simulated Target, the connector that is killed, and the truth about every profile.
+"""What the crash tests have of their own: the image as a process, the feed, and the truth about every profile.
 
 The tests of this folder use what a user has, the installed command and the image, and import nothing of the package.
 """
@@ -8,17 +8,11 @@ from __future__ import annotations
 import io
 import json
 import random
-import signal
 import struct
-import subprocess
-import sys
 import threading
 import time
-import urllib.request
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import docker
 import fastavro
@@ -26,11 +20,11 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from tests.containers import Kafka, Registry
+    from tests.processes import Target
 
-COMMAND = str(Path(sys.executable).parent / "target-connector")
 PARTITIONS = 8
 CUSTOMERS = 20_000
 SCHEMA = {
@@ -44,42 +38,6 @@ SCHEMA = {
 }
 
 
-@dataclass
-class Target:
-    """The simulated Target, a process of its own that outlives every kill."""
-
-    process: subprocess.Popen[str]
-    url: str
-
-    def ask(self, path: str) -> bytes:
-        with urllib.request.urlopen(f"{self.url}{path}", timeout=30) as answer:  # noqa: S310 (loopback)
-            body: bytes = answer.read()
-        return body
-
-    def summary(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.ask("/simulator/summary"))
-        return found
-
-    def profiles(self) -> dict[str, dict[str, str]]:
-        lines = map(json.loads, self.ask("/simulator/profiles").splitlines())
-        return {line["id"]: line["attributes"] for line in lines}
-
-
-@contextmanager
-def simulated_target() -> Iterator[Target]:
-    process = subprocess.Popen(
-        [COMMAND, "simulate-target", "--port", "0", "--version-attribute", "version"], stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert process.stdout is not None
-        url = next(word for word in process.stdout.readline().split() if word.startswith("http://"))
-        yield Target(process, url)
-    finally:
-        process.terminate()
-        assert process.wait(20) == 0
-        process.stdout.close()  # type: ignore[union-attr]
-
-
 class Connector(Protocol):
     """One life of the connector."""
 
@@ -91,28 +49,6 @@ class Connector(Protocol):
 
     def alive(self) -> bool:
         """Whether it runs."""
-
-
-class Installed:
-    """The installed command in a process."""
-
-    def __init__(self, config: Path) -> None:
-        self._log = config.with_suffix(".log").open("a")
-        self._process = subprocess.Popen([COMMAND, "run", "--config", str(config)], stdout=self._log, stderr=self._log)
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait(20)
-        self._log.close()
-
-    def stop(self) -> int:
-        self._process.send_signal(signal.SIGTERM)
-        code = self._process.wait(60)
-        self._log.close()
-        return code
-
-    def alive(self) -> bool:
-        return self._process.poll() is None
 
 
 class FromImage:
@@ -216,12 +152,3 @@ def write_settings(path: Path, kafka: Kafka, registry: Registry, target: Target,
         "service": {"host": "127.0.0.1", "port": 0},
     }
     path.write_text(json.dumps(settings))
-
-
-def wait_for(condition: Callable[[], bool], seconds: float, what: str) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            msg = f"{what}: not within {seconds:.0f} s"
-            raise TimeoutError(msg)
-        time.sleep(0.02)

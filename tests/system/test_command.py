@@ -15,8 +15,9 @@ from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 
 from tests.changes import GONE
+from tests.processes import Target, simulated_target, wait_for
 from tests.system import crash
-from tests.system.command import Service, command, minimal, switch
+from tests.system.command import Service, command, minimal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -244,7 +245,7 @@ def test_a_registry_that_does_not_answer_is_waited_for(tmp_path: Path, kafka: Ka
 # Stopping.
 
 
-def _settings(kafka: Kafka, registry: Registry, target: crash.Target, topic: str, **changes: Any) -> dict[str, Any]:
+def _settings(kafka: Kafka, registry: Registry, target: Target, topic: str, **changes: Any) -> dict[str, Any]:
     return minimal(
         kafka__bootstrap_servers=kafka.address,
         kafka__group_id=topic,
@@ -293,7 +294,7 @@ def test_a_stop_under_load_loses_nothing(tmp_path: Path, kafka: Kafka, registry:
     """
     topic = f"stop.{time.time_ns()}"
     feed = _feed(kafka, registry, topic, 100_000)
-    with crash.simulated_target() as target:
+    with simulated_target() as target:
         settings = _settings(kafka, registry, target, topic)
         writing = feed.run(per_second=4_000)
         for wait_s in (0.1, 0.8, 1.9):
@@ -309,7 +310,7 @@ def test_a_stop_under_load_loses_nothing(tmp_path: Path, kafka: Kafka, registry:
             assert [key for key, version in committed.items() if int(profiles[key]["version"]) < version] == []
         writing.join()
         with Service(settings, tmp_path) as service:
-            crash.wait_for(lambda: crash.committed(kafka.address, topic, topic) == feed.total, 120, "all is committed")
+            wait_for(lambda: crash.committed(kafka.address, topic, topic) == feed.total, 120, "all is committed")
             assert service.stop().code == 0
         expected = {key: {"version": str(version), "note": f"n {version}"} for key, version in feed.newest.items()}
         assert target.profiles() == expected
@@ -322,8 +323,8 @@ def test_a_stop_ends_with_the_drain(tmp_path: Path, kafka: Kafka, registry: Regi
     """While Target accepts nothing, a stop waits for the drain and no longer, and commits nothing."""
     topic = f"drain.{time.time_ns()}"
     feed = _feed(kafka, registry, topic, 500)
-    with crash.simulated_target() as target:
-        switch(target, {"kind": "500"})
+    with simulated_target() as target:
+        target.switch({"kind": "500"})
         feed.run(per_second=5_000).join()
         with Service(_settings(kafka, registry, target, topic, service__drain="3s"), tmp_path) as service:
             service.await_trouble("target", "HTTP 500")
@@ -339,8 +340,8 @@ def test_a_second_signal_ends_at_once(tmp_path: Path, kafka: Kafka, registry: Re
     """Asked twice, it ends at once, with exit code 1, whatever is open; the next life delivers it."""
     topic = f"twice.{time.time_ns()}"
     feed = _feed(kafka, registry, topic, 500)
-    with crash.simulated_target() as target:
-        switch(target, {"kind": "500"})
+    with simulated_target() as target:
+        target.switch({"kind": "500"})
         feed.run(per_second=5_000).join()
         with Service(_settings(kafka, registry, target, topic, service__drain="60s"), tmp_path) as service:
             service.await_trouble("target", "HTTP 500")
@@ -351,9 +352,9 @@ def test_a_second_signal_ends_at_once(tmp_path: Path, kafka: Kafka, registry: Re
             ended = service.ended(AT_ONCE_S)
         assert (ended.code, ended.err) == (1, "")
         assert ended.after_s < 2
-        switch(target, None)
+        target.switch(None)
         with Service(_settings(kafka, registry, target, topic), tmp_path) as service:
-            crash.wait_for(lambda: len(target.profiles()) == len(feed.newest), 60, "all profiles are there")
+            wait_for(lambda: len(target.profiles()) == len(feed.newest), 60, "all profiles are there")
             assert service.stop().code == 0
 
 

@@ -21,8 +21,9 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 
 from tests.changes import GONE
+from tests.processes import COMMAND, Target, wait_for
 from tests.system import crash
-from tests.system.command import Service, command, minimal, switch
+from tests.system.command import Service, command, minimal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,14 +54,14 @@ def secret(folder: Path, name: str, content: str) -> str:
 
 
 @contextmanager
-def guarded_target(folder: Path) -> Iterator[crash.Target]:
+def guarded_target(folder: Path) -> Iterator[Target]:
     """A simulated Target that demands the token; what it prints is looked through as well."""
     options = ["--port", "0", "--version-attribute", "version", "--token-file", secret(folder, "target", TOKEN)]
-    process = subprocess.Popen([crash.COMMAND, "simulate-target", *options], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([COMMAND, "simulate-target", *options], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:
         first = process.stdout.readline()
-        yield crash.Target(process, next(word for word in first.split() if word.startswith("http://")))
+        yield Target(process, next(word for word in first.split() if word.startswith("http://")))
     finally:
         process.terminate()
         rest, _ = process.communicate(timeout=20)
@@ -160,18 +161,18 @@ def test_no_secret_and_no_value_is_shown(tmp_path: Path, kafka: Kafka, registry:
                 {"kind": "429", "retry_after_s": 1},
                 {"kind": "cut_after"},
             ):
-                switch(target, {**fault, "times": 1})
+                target.switch({**fault, "times": 1})
             planter.good("PLANTED-of-faults")
             service.await_trouble("target", "try")
             look()
             planter.bad()
-            crash.wait_for(lambda: len(service.events("dead_lettered")) >= 7, 60, "the bad ones are dead letters")
-            switch(target, {"kind": "poison", "profile_id": POISONED})
+            wait_for(lambda: len(service.events("dead_lettered")) >= 7, 60, "the bad ones are dead letters")
+            target.switch({"kind": "poison", "profile_id": POISONED})
             planter.good("PLANTED-beside-it", POISONED, "PLANTED-too")
-            crash.wait_for(lambda: len(service.events("dead_lettered")) >= 8, 60, "the poisoned one is a dead letter")
-            crash.wait_for(lambda: "PLANTED-too" in target.profiles(), 60, "the others of its batch arrive")
-            switch(target, None)
-            switch(target, {"kind": "redirect", "location": "http://127.0.0.1:1/PLANTED"})
+            wait_for(lambda: len(service.events("dead_lettered")) >= 8, 60, "the poisoned one is a dead letter")
+            wait_for(lambda: "PLANTED-too" in target.profiles(), 60, "the others of its batch arrive")
+            target.switch(None)
+            target.switch({"kind": "redirect", "location": "http://127.0.0.1:1/PLANTED"})
             planter.good("PLANTED-redirected")
             service.await_trouble("pipeline", "target.base_url")
             look()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.processes import Installed, Target, simulated_target, wait_for
 from tests.system import crash
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ EVENTS = 200_000
 KILLS = 20
 
 
-def kill_in_the_gap(life: crash.Connector, target: crash.Target, chance: random.Random) -> str:
+def kill_in_the_gap(life: crash.Connector, target: Target, chance: random.Random) -> str:
     """Kill between the POST and the commit: up to 0.3 s before, or up to 1.2 s after, Target accepts a batch.
 
     Offsets are committed within a second after acceptance. Returns which of the two it was.
@@ -28,17 +29,17 @@ def kill_in_the_gap(life: crash.Connector, target: crash.Target, chance: random.
     batches = target.summary()["batches"]
     if chance.random() < 0.3:
         # Calls come every 60 / 35 s: somewhere around the next one.
-        crash.wait_for(lambda: target.summary()["batches"] > batches, 60, "a batch is accepted")
+        wait_for(lambda: target.summary()["batches"] > batches, 60, "a batch is accepted")
         time.sleep(chance.uniform(1.3, 1.75))
         life.kill()
         return "around a POST"
-    crash.wait_for(lambda: target.summary()["batches"] > batches, 60, "a batch is accepted")
+    wait_for(lambda: target.summary()["batches"] > batches, 60, "a batch is accepted")
     time.sleep(chance.uniform(0.0, 1.0))
     life.kill()
     return "between acceptance and commit"
 
 
-def survive(start: Callable[[], crash.Connector], target: crash.Target, feed: crash.Feed, seed: int) -> int:
+def survive(start: Callable[[], crash.Connector], target: Target, feed: crash.Feed, seed: int) -> int:
     """Kill and restart while events flow, then let the last life finish; returns its exit code."""
     chance = random.Random(seed)  # noqa: S311 (when to kill)
     moments: dict[str, int] = {}
@@ -51,13 +52,13 @@ def survive(start: Callable[[], crash.Connector], target: crash.Target, feed: cr
         moments[moment] = moments.get(moment, 0) + 1
     writing.join()
     life = start()
-    crash.wait_for(lambda: crash.committed(feed.brokers, feed.topic, feed.topic) == feed.total, 120, "all is committed")
+    wait_for(lambda: crash.committed(feed.brokers, feed.topic, feed.topic) == feed.total, 120, "all is committed")
     assert life.alive()
     print(f"\n{KILLS} kills with seed {seed}: {moments}")  # noqa: T201 (shown by -s, and where the test fails)
     return life.stop()
 
 
-def judge(target: crash.Target, feed: crash.Feed) -> None:
+def judge(target: Target, feed: crash.Feed) -> None:
     """None lost, none stale, none misaligned, within the budget; duplicates are counted and printed."""
     profiles, summary = target.profiles(), target.summary()
     expected = {key: {"version": str(version), "note": f"n {version}"} for key, version in feed.newest.items()}
@@ -83,10 +84,10 @@ def test_sigkill_of_the_installed_command_loses_nothing(tmp_path: Path, kafka: K
     topic = f"kill.{time.time_ns()}"
     kafka.create_topic(topic, partitions=crash.PARTITIONS)
     feed = crash.Feed(kafka.address, registry.url, topic, EVENTS)
-    with crash.simulated_target() as target:
+    with simulated_target() as target:
         config = tmp_path / "connector.yaml"
         crash.write_settings(config, kafka, registry, target, topic)
-        assert survive(lambda: crash.Installed(config), target, feed, seed=time.time_ns()) == 0
+        assert survive(lambda: Installed(config), target, feed, seed=time.time_ns()) == 0
         judge(target, feed)
 
 
@@ -97,7 +98,7 @@ def test_sigkill_of_the_image_loses_nothing(tmp_path: Path, kafka: Kafka, regist
     topic = f"kill-image.{time.time_ns()}"
     kafka.create_topic(topic, partitions=crash.PARTITIONS)
     feed = crash.Feed(kafka.address, registry.url, topic, EVENTS)
-    with crash.simulated_target() as target:
+    with simulated_target() as target:
         config = tmp_path / "connector.yaml"
         crash.write_settings(config, kafka, registry, target, topic)
         assert survive(lambda: crash.FromImage(config, app_image), target, feed, seed=time.time_ns()) == 0
