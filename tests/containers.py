@@ -86,10 +86,10 @@ class Kafka(DockerContainer):
         LogMessageWaitStrategy("Kafka Server started").with_startup_timeout(STARTUP_S).wait_until_ready(self)
         return self
 
-    def create_topic(self, name: str, *, partitions: int) -> None:
-        """Creates a topic, and returns once the broker has it."""
+    def create_topic(self, name: str, *, partitions: int, **settings: str) -> None:
+        """Creates a topic, and returns once the broker has it; `settings` are its own, as Kafka names them."""
         admin = AdminClient({"bootstrap.servers": self.address})
-        for created in admin.create_topics([NewTopic(name, partitions, 1)]).values():
+        for created in admin.create_topics([NewTopic(name, partitions, 1, config=settings)]).values():
             created.result(timeout=30)
 
 

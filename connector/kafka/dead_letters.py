@@ -49,7 +49,7 @@ class DeadLetterTopic:
             group_id: said in the headers, as the connector's name.
             telemetry: hears when the topic can't be written.
         """
-        self._topic = topic
+        self.topic = topic
         self._group_id = group_id
         self._telemetry = telemetry
         self._closing = threading.Event()
@@ -108,7 +108,7 @@ class DeadLetterTopic:
         while not self._closing.is_set():
             try:
                 self._producer.produce(
-                    self._topic,
+                    self.topic,
                     value=letter.record.value(),
                     key=letter.record.key(),
                     headers=headers(letter, self._group_id),
@@ -125,14 +125,14 @@ class DeadLetterTopic:
     def _judge(self, error: KafkaError) -> str:
         """A line for the operator about what is tried again; raises for what is not."""
         if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
-            msg = f"a dead letter is too large for the topic {self._topic}; raise its max.message.bytes"
+            msg = f"a dead letter is too large for the topic {self.topic}; raise its max.message.bytes"
             raise BlockedError(msg)
         if error.fatal():
             msg = (
-                f"the dead-letter topic {self._topic} can't be written ({error.str()}); grant IdempotentWrite and Write"
+                f"the dead-letter topic {self.topic} can't be written ({error.str()}); grant IdempotentWrite and Write"
             )
             raise FatalError(msg)
-        return f"the dead-letter topic {self._topic} can't be written ({error.str()}); create it or grant Write on it"
+        return f"the dead-letter topic {self.topic} can't be written ({error.str()}); create it or grant Write on it"
 
 
 def headers(letter: DeadLetter, group_id: str) -> list[tuple[str, str | bytes | None]]:

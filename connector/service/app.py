@@ -57,9 +57,10 @@ async def serve(
     log = structlog.get_logger()
     log.info(events.STARTING, version=version("target-connector"), settings=describe(settings))
     _warn_of_risks(settings)
-    metrics, health = Metrics(), Health()
-    parts = compose(settings, Tee(metrics, Journal(log, time.monotonic), health, *also), schemas)
+    metrics, journal, health = Metrics(), Journal(log, time.monotonic), Health()
+    parts = compose(settings, Tee(metrics, journal, health, *also), schemas)
     async with AsyncExitStack() as stack:
+        stack.callback(journal.close)
         stack.push_async_callback(_shut_down, parts)
         await stack.enter_async_context(_pages(settings.service, web_app(health, metrics, parts.source.alive)))
         if await _started(parts, stop):
@@ -86,8 +87,11 @@ async def _started(parts: Parts, stop: asyncio.Event) -> bool:
 
 
 async def _prove(parts: Parts) -> None:
-    """Hold each mapping against the newest schema of each topic, once the topics are known."""
-    for topic in await parts.watch.topics():
+    """See that letters have a place to go, and hold each mapping against the newest schema of each topic."""
+    topics = await parts.watch.topics()
+    if await parts.provide(topics):
+        structlog.get_logger().info(events.TOPIC_CREATED, topic=parts.dead_letters.topic)
+    for topic in topics:
         feed = next(feed for feed in parts.feeds if feed.reads(topic))
         dtypes = await feed.decoder.newest(topic)
         if dtypes is not None:

@@ -25,6 +25,7 @@ from connector.errors import SettingError
 from connector.feeds import Feed
 from connector.kafka import properties as librdkafka
 from connector.kafka.brake import Brake, BrakeLimits
+from connector.kafka.dead_letter_topic import Wanted, provide
 from connector.kafka.dead_letters import DeadLetterTopic
 from connector.kafka.offsets import Ledger
 from connector.kafka.reread import reread
@@ -43,7 +44,7 @@ from connector.target.expiry import ExpiryFile
 from connector.target.expiry import watch as watch_expiry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
     from pathlib import Path
     from typing import Any
 
@@ -65,6 +66,7 @@ class Parts:
     feeds: Sequence[Feed]
     client: HttpClient
     dead_letters: DeadLetterTopic
+    provide: Callable[[Sequence[str]], Awaitable[bool]]
     registry: Registry | None
     beside: Sequence[Callable[[], Coroutine[Any, Any, None]]]  # what runs as long as the pipeline does
 
@@ -105,7 +107,10 @@ def compose(settings: Settings, telemetry: Telemetry, schemas: SchemaStore | Non
         watch = TopicWatch(consumer, topics, telemetry, lambda state: pipeline.partitions(state.partitions))
     except KafkaException as error:
         raise SettingError(f"kafka.properties: {error.args[0].str()}; correct or remove the property") from error
-    return Parts(pipeline, source, watch, feeds, client, dead_letters, registry, [watch.run, *expiry])
+    wanted = Wanted(settings.dead_letters.topic, settings.dead_letters.create)
+    providing = partial(provide, wanted, consumer, telemetry=telemetry)
+    beside = [watch.run, *expiry]
+    return Parts(pipeline, source, watch, feeds, client, dead_letters, providing, registry, beside)
 
 
 def _window(settings: Settings) -> Window:

@@ -36,6 +36,7 @@ ASSIGNED: Final = "assigned"
 BATCH_ACCEPTED: Final = "batch_accepted"
 DEAD_LETTERED: Final = "dead_lettered"
 EXPIRES: Final = "token_expires"
+TOPIC_CREATED: Final = "topic_created"
 TROUBLE: Final = "trouble"
 RECOVERED: Final = "recovered"
 STOPPING: Final = "stopping"
@@ -65,8 +66,15 @@ EVENTS: Final = (
         DEAD_LETTERED,
         "warning",
         ("reason", "count"),
-        "So many records went to the dead-letter topic.",
-        "Their headers say why and where from; mend the source, send them again.",
+        "So many records went to the dead-letter topic; at most one line per reason and ten seconds.",
+        "`target-connector dead-letters list` says why and where from; mend the source, then `dead-letters replay`.",
+    ),
+    Event(
+        TOPIC_CREATED,
+        "info",
+        ("topic",),
+        "The dead-letter topic was missing and has been created.",
+        "None, unless one with another name was meant; `dead_letters.create: false` forbids it.",
     ),
     Event(
         EXPIRES,

@@ -77,7 +77,7 @@ METRICS: Final = (
         "target_connector_dead_letters_total",
         "counter",
         "Records that went to the dead-letter topic, by reason.",
-        "Any: their headers in the dead-letter topic say why and where from; mend the source, send them again.",
+        "Any: `target-connector dead-letters list` says why and where from; mend the source, then replay them.",
         labels=("reason",),
     ),
     Metric(

@@ -1,12 +1,13 @@
 """What the parts tell, as log lines, and the way to tell several.
 
-Promises one line per settled batch and one per change of trouble, never one per second. Made by `app`, told by all
+Promises one line per settled batch, one per change of trouble, and at most one per reason of dead letters and ten
+seconds, so that a flood of letters is no flood of lines. Made by `app`, told by all
 parts, from any thread.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC
 from threading import Lock
 from typing import TYPE_CHECKING, Final
@@ -25,6 +26,15 @@ if TYPE_CHECKING:
 
 SOON_S: Final = 7 * 24 * 3600.0  # time enough for whoever may issue a token
 AGAIN_S: Final = 24 * 3600.0
+DEAD_LETTERS_EVERY_S: Final = 10.0
+
+
+@dataclass(slots=True)
+class _Letters:
+    """The dead letters of one reason: when they were last told, and how many came since."""
+
+    told_at: float
+    untold: int = 0
 
 
 class Journal:
@@ -37,6 +47,7 @@ class Journal:
         self._share: tuple[int, int | None] | None = None
         self._troubles: dict[Part, tuple[str, float]] = {}
         self._expiry: tuple[str | None, float] = (None, 0.0)  # what was last told of the token, and when
+        self._letters: dict[Reason, _Letters] = {}
 
     def polled(self, records: int, size_bytes: int) -> None:
         """See Telemetry."""
@@ -49,12 +60,30 @@ class Journal:
         if changed:
             self._log.info(events.ASSIGNED, partitions=partitions, all_partitions=all_partitions)
 
-    def lag(self, records: int) -> None:
-        """See Telemetry."""
+    def lag(self, records: int) -> None:  # noqa: ARG002 (the figure is for the metrics)
+        """See Telemetry; it is told every few seconds, so it is the moment to tell the rest of a flood of letters."""
+        self._tell_letters(self._clock() - DEAD_LETTERS_EVERY_S)
 
     def dead_lettered(self, reason: Reason, count: int) -> None:
-        """See Telemetry."""
-        self._log.warning(events.DEAD_LETTERED, reason=reason, count=count)
+        """See Telemetry; the first is told at once."""
+        now = self._clock()
+        with self._lock:
+            self._letters.setdefault(reason, _Letters(now - DEAD_LETTERS_EVERY_S)).untold += count
+        self._tell_letters(now - DEAD_LETTERS_EVERY_S)
+
+    def close(self) -> None:
+        """Tell what is untold: the service ends."""
+        self._tell_letters(self._clock())
+
+    def _tell_letters(self, told_before: float) -> None:
+        """Tell of the reasons that were last told at this time or before."""
+        with self._lock:
+            due = {reason: one for reason, one in self._letters.items() if one.untold and one.told_at <= told_before}
+            counts = {reason: one.untold for reason, one in due.items()}
+            for one in due.values():
+                one.told_at, one.untold = self._clock(), 0
+        for reason, count in counts.items():
+            self._log.warning(events.DEAD_LETTERED, reason=reason, count=count)
 
     def skipped(self, why: str, count: int) -> None:
         """See Telemetry."""

@@ -15,6 +15,7 @@ from connector.service import environment, librdkafka
 from connector.service.environment import models_in
 from connector.service.events import EVENTS
 from connector.service.figures import METRICS
+from connector.service.reasons import REASONS
 from connector.service.settings import Settings
 
 if TYPE_CHECKING:
@@ -60,6 +61,12 @@ _EVENTS_INTRODUCTION: Final = """
 
 One line per event on standard output, JSON by default (`service.log_format`). Each has `event`, `level` and
 `timestamp` (ISO 8601, UTC). Control characters are escaped.
+"""
+_REASONS_INTRODUCTION: Final = """\
+# Reasons of dead letters
+
+The closed list of what `target-connector.reason` can be in a dead letter's headers, and what to do about each.
+[`dead-letters.md`](dead-letters.md) tells how letters are listed and replayed.
 """
 
 
@@ -110,11 +117,18 @@ def telemetry_markdown() -> str:
     return "\n".join(parts) + "\n"
 
 
+def reasons_markdown() -> str:
+    """Returns `docs/dead-letter-reasons.md`."""
+    rows = ((f"`{reason}`", *meaning) for reason, meaning in REASONS.items())
+    return "\n".join([_MADE, "", _REASONS_INTRODUCTION, *_table(("reason", "meaning", "what to do"), rows)]) + "\n"
+
+
 def pages() -> dict[str, str]:
     """Returns all files that are made here, by their path in the repository."""
     return {
         "docs/configuration.md": configuration_markdown(),
         "docs/telemetry.md": telemetry_markdown(),
+        "docs/dead-letter-reasons.md": reasons_markdown(),
         "schemas/settings.schema.json": json_schema(),
     }
 
@@ -147,7 +161,7 @@ def _setting(place: tuple[str, ...], name: str, model: type[BaseModel], schema: 
     elif shown.get("default") in (None, {}):
         default = ""
     else:
-        default = f"`{shown['default']}`"
+        default = f"`{shown['default']}`".lower() if shown.get("type") == "boolean" else f"`{shown['default']}`"
     variables = {key.path: key.variable for key in environment.all_keys()}
     variable = variables.get((*place, name))
     return (f"`{name}`", _value(shown), default, f"`{variable}`" if variable else "", str(field.description))
@@ -165,7 +179,7 @@ def _value(shown: Mapping[str, Any]) -> str:
         return _range(shown)
     if shown.get("format") == "path":
         return "file"
-    return {"array": "list", "object": "map", "string": "text"}[shown["type"]]
+    return {"array": "list", "boolean": "`true`, `false`", "object": "map", "string": "text"}[shown["type"]]
 
 
 def _range(shown: Mapping[str, Any]) -> str:

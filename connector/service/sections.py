@@ -201,7 +201,12 @@ class BrakeSettings(Section):
 class DeadLetterSettings(Section):
     """Where records go that cannot be delivered."""
 
-    topic: fields.TopicName = Field(default="target-connector.dead-letters", description="Their topic; it must exist.")
+    topic: fields.TopicName = Field(default="target-connector.dead-letters", description="Their topic.")
+    create: bool = Field(
+        default=True,
+        description="Whether a missing topic is created at start: one partition, 30 days of retention, the brokers' "
+        "replication. Otherwise its absence is an error at start.",
+    )
     brake: BrakeSettings = Field(default=BrakeSettings(), description="When to stop instead.")
 
 

@@ -181,6 +181,33 @@ def test_dead_letters_are_told_with_their_reason(log: Log, journal: Journal) -> 
     assert (log.lines[0]["reason"], log.lines[0]["count"], log.lines[0]["level"]) == ("unsafe_text", 4, "warning")
 
 
+def test_a_flood_of_dead_letters_is_no_flood_of_lines(log: Log, journal: Journal, clock: Clock) -> None:
+    """One line at once, then at most one per reason and ten seconds, and together they tell every letter."""
+    for _ in range(200):
+        journal.dead_lettered(Reason.FRAMING, 4)
+        journal.dead_lettered(Reason.ID_MISSING, 1)
+        clock.now += 0.125
+    journal.lag(0)
+    told = [(line["reason"], line["count"]) for line in log.lines]
+    assert told == [
+        ("framing", 4), ("id_missing", 1), ("framing", 320), ("id_missing", 79), ("framing", 320), ("id_missing", 80)
+    ]  # fmt: skip
+    journal.close()
+    assert sum(line["count"] for line in log.lines) == 1000
+
+
+def test_the_rest_of_a_flood_is_told_though_no_letter_follows(log: Log, journal: Journal, clock: Clock) -> None:
+    """What came within the ten seconds is told after them, and once."""
+    journal.dead_lettered(Reason.FRAMING, 1)
+    journal.dead_lettered(Reason.FRAMING, 2)
+    journal.lag(0)
+    assert [line["count"] for line in log.lines] == [1]
+    clock.now += 10
+    journal.lag(0)
+    journal.lag(0)
+    assert [line["count"] for line in log.lines] == [1, 2]
+
+
 def test_figures_are_no_log_lines(log: Log, journal: Journal) -> None:
     """What happens many times a second goes to the metrics only."""
     journal.polled(1, 1)

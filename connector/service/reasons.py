@@ -1,0 +1,71 @@
+"""Every reason of a dead letter, with its meaning and with what an operator does about it.
+
+The list is closed: a test holds it to `records.Reason`. `reference` prints it as `docs/dead-letter-reasons.md`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from connector.records import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Meaning(NamedTuple):
+    """What a reason says.
+
+    Attributes:
+        meaning: one sentence.
+        remedy: what to mend before the letters are replayed.
+    """
+
+    meaning: str
+    remedy: str
+
+
+REASONS: Final[Mapping[Reason, Meaning]] = {
+    Reason.FRAMING: Meaning(
+        "The value does not begin as the source's `framing` says.",
+        "Somebody writes something else to the topic: mend that producer. If all records are so, correct `framing`.",
+    ),
+    Reason.SCHEMA_UNKNOWN: Meaning(
+        "The registry does not know the schema id that the value begins with, or its schema cannot be used.",
+        "Register the schema again under its id, or correct `registry.url`; then replay.",
+    ),
+    Reason.UNREADABLE: Meaning(
+        "The bytes are no datum of the schema that they name; the detail says at which byte.",
+        "Mend the producer and have it send the record anew; a replay reads the same bytes.",
+    ),
+    Reason.TOMBSTONE: Meaning(
+        "The record has no value, and the source says `on_delete: dead_letter`.",
+        "Delete the profile by Target's own means, if that is what it asks for. A replay changes nothing.",
+    ),
+    Reason.ID_MISSING: Meaning(
+        "The field of the id is null or empty.",
+        "Mend the producer, or correct the source's `id`; then replay.",
+    ),
+    Reason.ID_TOO_LONG: Meaning(
+        "The id has more than 128 characters, more than Target takes.",
+        "Mend the producer, or choose another field as `id`; then replay.",
+    ),
+    Reason.ID_FORBIDDEN: Meaning(
+        "The id holds a character that Target cannot take in an id.",
+        "Mend the producer, or choose another field as `id`; then replay.",
+    ),
+    Reason.UNSAFE_TEXT: Meaning(
+        "A value holds a comma or a line break, and the source says `unsafe_text: dead_letter`; the detail names the"
+        " attribute.",
+        "Set `unsafe_text: replace` and replay, or mend the producer.",
+    ),
+    Reason.ROW_TOO_LARGE: Meaning(
+        "The profile alone is larger than a batch may be.",
+        "Map fewer or smaller attributes; then replay.",
+    ),
+    Reason.REFUSED: Meaning(
+        "Target refused a batch that held only this profile; its answer is the detail, which may repeat a value and is"
+        " shown only with `--values`.",
+        "Do what Target's answer says; then replay.",
+    ),
+}
