@@ -27,9 +27,10 @@ if TYPE_CHECKING:
 
     from connector.dead_letter_office import DeadLetterOffice
     from connector.feeds import Feed
+    from connector.kafka.assignments import Remade
     from connector.kafka.offsets import Ledger
     from connector.profiles.window import Batch, Window
-    from connector.records import Assignment, Chunk, Partition
+    from connector.records import Assignment, Chunk, Partition, Span
     from connector.target.delivery import Delivered, Delivery
     from connector.telemetry import Telemetry
 
@@ -45,6 +46,12 @@ class Records(Protocol):
 
     def suspend(self) -> None:
         """Fetch no more, but stay in the group."""
+
+    def ours(self, assignments: frozenset[int]) -> bool:
+        """Whether all of these are ours to deliver, beyond doubt."""
+
+    async def steady(self) -> None:
+        """Wait until what is ours is beyond doubt."""
 
 
 class Pipeline:
@@ -108,8 +115,11 @@ class Pipeline:
 
     async def _take(self, chunk: Chunk) -> None:
         for topic, numbers in _by_topic(chunk).items():
-            index, feed = self._feed_of(topic)
             frame = chunk.frame.filter(pl.col(ASSIGNMENT).is_in(numbers))
+            if frame.is_empty():  # only offsets that no record has, which need no delivery
+                self._settle(self._ledger.take(span for span in chunk.spans if span.assignment.number in numbers))
+                continue
+            index, feed = self._feed_of(topic)
             read = await feed.read(topic, frame)
             if read.skipped:
                 self._telemetry.skipped("tombstone", read.skipped)
@@ -161,11 +171,12 @@ class Pipeline:
     async def _deliver(self, batch: Batch, due: Due, number: int) -> None:
         done: Delivered | None = None
         while done is None:  # once more without the rows of partitions that went away meanwhile
+            await self._source.steady()
             batch = batch.without(batch.assignments - self._ledger.held())
             rows, empty = await asyncio.to_thread(batch.rows)
             done = await self._delivery.deliver(rows, ours=partial(self._all_held, batch.assignments))
         await self._office.store_rows(done, batch)
-        self._source.store(self._ledger.settle(batch.spans))
+        self._settle(batch.spans)
         if empty:
             self._telemetry.skipped("empty", empty)
         if not batch.spans:
@@ -184,16 +195,25 @@ class Pipeline:
             )
         )
 
+    def _settle(self, spans: Sequence[Span]) -> None:
+        self._source.store(self._ledger.settle(spans))
+
     def _all_held(self, assignments: frozenset[int]) -> bool:
-        return assignments <= self._ledger.held()
+        # The source knows first; the ledger also of what was lost while a call was on the wire.
+        return assignments <= self._ledger.held() and self._source.ours(assignments)
 
     # Partitions that come and go: `kafka.source.Listener`.
 
-    def assigned(self, assignments: Sequence[Assignment]) -> None:
-        """These partitions are ours from now on."""
-        self._ledger.assign(assignments)
+    def assigned(self, assignments: Sequence[Assignment], starts: Mapping[Partition, int]) -> None:
+        """These partitions are ours from now on, to be read from `starts` as far as that is known."""
+        self._ledger.assign(assignments, starts)
         self._joined = True
         self._share()
+
+    def remade(self, remade: Sequence[Remade]) -> None:
+        """These partitions began anew: what was read before is delivered, but no offset of it is stored."""
+        self._ledger.detach(one.old for one in remade)
+        self._ledger.assign((one.fresh for one in remade), {one.fresh.partition: one.start for one in remade})
 
     async def revoked(self, assignments: Sequence[Assignment], *, lost: bool) -> None:
         """These partitions go: settle the call on the wire if they are not lost already, then forget their rows."""
@@ -212,7 +232,7 @@ class Pipeline:
 
     def ends(self, offsets: Mapping[Partition, int]) -> None:
         """Tell the lag."""
-        self._telemetry.lag(self._ledger.unsettled(offsets))
+        self._telemetry.lag(*self._ledger.unsettled(offsets))
 
     def partitions(self, count: int) -> None:
         """All topics together have so many partitions: our share of the call budget follows."""
@@ -220,7 +240,7 @@ class Pipeline:
         self._share()
 
     def _share(self) -> None:
-        held = len(self._ledger.held())
+        held = self._ledger.partitions()
         if self._joined:
             self._telemetry.assigned(held, self._all_partitions)
         self._delivery.share(held, max(self._all_partitions or 0, held))

@@ -81,6 +81,24 @@ class Chunk:
     spans: Sequence[Span]
 
 
+@dataclass(frozen=True, slots=True)
+class Jump:
+    """Where a partition did not go on with the record after the last one.
+
+    Attributes:
+        partition: which.
+        expected: the offset of the record that was next.
+        found: the one that came instead.
+        lost: how many offsets in between Kafka had deleted before they were read; None where that is not known, as
+            the partition begins anew.
+    """
+
+    partition: Partition
+    expected: int
+    found: int
+    lost: int | None
+
+
 class Reason(StrEnum):
     """Why a record became a dead letter: a closed list, shown in headers, metrics and docs."""
 

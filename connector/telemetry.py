@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from connector.records import Reason
+    from connector.records import Jump, Reason
 
 
 class Part(StrEnum):
@@ -63,8 +63,14 @@ class Telemetry(Protocol):
     def assigned(self, partitions: int, all_partitions: int | None) -> None:
         """How many partitions this replica owns now, of how many the topics have (None: not known yet)."""
 
-    def lag(self, records: int) -> None:
-        """How many records the topics hold beyond what is settled, over the partitions owned."""
+    def lag(self, records: int, unknown: int) -> None:
+        """How many records the topics hold beyond what is settled, over the partitions owned.
+
+        `unknown` of these are left out, as their end or what is committed of them is not known yet.
+        """
+
+    def jumped(self, jump: Jump) -> None:
+        """A partition did not go on with the record that was next."""
 
     def dead_lettered(self, reason: Reason, count: int) -> None:
         """So many records are in the dead-letter topic now."""
@@ -97,7 +103,10 @@ class Silent:
     def assigned(self, partitions: int, all_partitions: int | None) -> None:
         """See Telemetry."""
 
-    def lag(self, records: int) -> None:
+    def lag(self, records: int, unknown: int) -> None:
+        """See Telemetry."""
+
+    def jumped(self, jump: Jump) -> None:
         """See Telemetry."""
 
     def dead_lettered(self, reason: Reason, count: int) -> None:

@@ -27,6 +27,20 @@ class Gate:
     suspended: bool = False
     shut: bool = False
 
+    def put(self, records: int, size_bytes: int) -> None:
+        """A chunk is handed over; one of no records counts as one, or any number of them would fit."""
+        self.records += max(1, records)
+        self.size_bytes += size_bytes
+
+    def take(self, records: int, size_bytes: int) -> None:
+        """The same chunk was taken."""
+        self.records -= max(1, records)
+        self.size_bytes -= size_bytes
+
+    def suspend(self) -> None:
+        """Shut it for good."""
+        self.suspended = True
+
     def turn(self) -> bool:
         """Shut or open it as the levels want; whether it moved."""
         mark = 0.5 if self.shut else 1.0

@@ -29,31 +29,43 @@ class Ledger:
 
     def __init__(self) -> None:
         self._held: dict[int, _Progress] = {}
+        self._detached: set[int] = set()
 
-    def assign(self, assignments: Iterable[Assignment]) -> None:
-        """These partitions are ours from now on."""
+    def assign(self, assignments: Iterable[Assignment], starts: Mapping[Partition, int] | None = None) -> None:
+        """These partitions are ours from now on; all below `starts`, where known, is settled already."""
         for assignment in assignments:
-            self._held[assignment.number] = _Progress(assignment.partition)
+            self._held[assignment.number] = _Progress(assignment.partition, (starts or {}).get(assignment.partition))
+
+    def detach(self, assignments: Iterable[Assignment]) -> None:
+        """What was read of these is still ours to deliver, but their partitions began anew: nothing is stored."""
+        for assignment in assignments:
+            if self._held.pop(assignment.number, None) is not None:
+                self._detached.add(assignment.number)
 
     def release(self, assignments: Iterable[Assignment]) -> None:
         """These partitions are no longer ours: nothing of them will be stored."""
         for assignment in assignments:
             self._held.pop(assignment.number, None)
+            self._detached.discard(assignment.number)
 
     def holds(self, assignment: Assignment) -> bool:
-        """Whether the assignment is still ours."""
-        return assignment.number in self._held
+        """Whether what was read under the assignment is still ours to deliver."""
+        return assignment.number in self._held or assignment.number in self._detached
 
     def held(self) -> frozenset[int]:
-        """The numbers of the assignments that are ours."""
-        return frozenset(self._held)
+        """The numbers of the assignments whose records are ours to deliver."""
+        return frozenset(self._held) | self._detached
+
+    def partitions(self) -> int:
+        """How many partitions are ours."""
+        return len(self._held)
 
     def take(self, spans: Iterable[Span]) -> list[Span]:
         """Note what was fetched, before anything of it can be settled; returns the spans that are still ours."""
         ours = [span for span in spans if self.holds(span.assignment)]
         for span in ours:
-            progress = self._held[span.assignment.number]
-            if progress.settled is None:
+            progress = self._held.get(span.assignment.number)
+            if progress is not None and progress.settled is None:
                 progress.settled = span.first
         return ours
 
@@ -81,10 +93,16 @@ class Ledger:
                 grown[span.assignment] = reached
         return grown
 
-    def unsettled(self, end_offsets: Mapping[Partition, int]) -> int:
-        """How many offsets lie between what is settled and the given ends, over the partitions held."""
-        return sum(
-            max(0, end_offsets[progress.partition] - progress.settled)
+    def unsettled(self, end_offsets: Mapping[Partition, int]) -> tuple[int, int]:
+        """Hold what is settled against the ends.
+
+        Returns:
+            How many offsets lie between, over the partitions where both are known; and how many of the partitions
+            that are ours are not among them.
+        """
+        known = [
+            end_offsets[progress.partition] - progress.settled
             for progress in self._held.values()
             if progress.settled is not None and progress.partition in end_offsets
-        )
+        ]
+        return sum(max(0, records) for records in known), len(self._held) - len(known)

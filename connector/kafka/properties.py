@@ -41,6 +41,7 @@ _CONSUMER_PREFIX = "fetch."
 CONSUMER_DEFAULTS: Mapping[str, Any] = {
     "enable.auto.offset.store": False,  # an offset is stored when its record is settled, not when it is read
     "enable.auto.commit": True,  # librdkafka commits what is stored: each second, on revoke and on close
+    "enable.partition.eof": True,  # the only sign of what no record has at the end: markers of transactions
     "auto.offset.reset": "earliest",  # the client's own default would skip what a new group has not seen
     "auto.commit.interval.ms": 1000,
     "partition.assignment.strategy": "cooperative-sticky",

@@ -7,51 +7,41 @@ them; librdkafka commits what is stored every second, on revoke and on close. Wh
 partitions are paused but polling goes on, so the membership lives. Callbacks never raise: a raising one would lose
 the list being fetched.
 
-Bounds: the hand-off holds at most `high_records` or `high_bytes` and one more chunk.
+Bounds: the hand-off holds at most `high_records` or `high_bytes` and one more chunk; a chunk without a record counts
+as one.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import queue
 import threading
-from concurrent.futures import CancelledError as FutureCancelledError
-from concurrent.futures import TimeoutError as FutureTimeoutError
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, TopicPartition
 
 from connector.errors import FatalError
-from connector.kafka.assignments import Assignments
 from connector.kafka.gate import Gate
+from connector.kafka.lifeline import Lifeline
+from connector.kafka.listener import Teller
+from connector.kafka.membership import Membership
+from connector.kafka.pulse import Pulse
 from connector.kafka.troubles import meaning
-from connector.records import Partition
 from connector.telemetry import Part
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from confluent_kafka import KafkaError, Message
+    from confluent_kafka import Message
 
-    from connector.records import Assignment, Chunk
+    from connector.kafka.listener import Listener
+    from connector.records import Assignment, Chunk, Partition
     from connector.telemetry import Telemetry
 
-WATERMARKS_EVERY_POLLS = 50  # at 0.1 s a poll: the lag is told every 5 s or less
-
-
-class Listener(Protocol):
-    """Who is told about partitions that come and go; called on the event loop."""
-
-    def assigned(self, assignments: Sequence[Assignment]) -> None:
-        """These are ours from now on."""
-
-    async def revoked(self, assignments: Sequence[Assignment], *, lost: bool) -> None:
-        """These go: settle what can be settled (if not lost), then forget the rest."""
-
-    def ends(self, offsets: Mapping[Partition, int]) -> None:
-        """The end offsets of the partitions that are ours, as far as known."""
+LOOK_EVERY_POLLS = 50  # at 0.1 s a poll: the lag is told, and a cut lifeline looked for, every 5 s or less
+STEADY_EVERY_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,34 +66,45 @@ class SourceOptions:
     high_bytes: int = 32_000_000
 
 
-@dataclass(slots=True)
-class _Thread:
-    """The state of the consumer thread."""
-
-    consumer: Consumer
-    gate: Gate
-    commands: queue.SimpleQueue[Callable[[], None]] = field(default_factory=queue.SimpleQueue)
-    assignments: Assignments = field(default_factory=Assignments)
-    polls: int = 0
-
-
 class Source:
     """Kafka, as the pipeline sees it."""
 
-    def __init__(self, options: SourceOptions, listener: Listener, telemetry: Telemetry) -> None:
+    def __init__(
+        self,
+        options: SourceOptions,
+        listener: Listener,
+        telemetry: Telemetry,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Make the consumer; nothing is fetched before `start`."""
         self._options = options
-        self._listener = listener
         self._telemetry = telemetry
+        self._clock = clock
+        self._teller = Teller(listener)
         self._chunks: asyncio.Queue[tuple[Chunk, int] | FatalError] = asyncio.Queue()
+        self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._stopping = threading.Event()
-        consumer = Consumer({**options.properties, "error_cb": self._hear})
-        self._state = _Thread(consumer, Gate(options.high_records, options.high_bytes))
+        self._pulse = Pulse(clock())
+        self._gate = Gate(options.high_records, options.high_bytes)
+        self._membership = Membership(
+            self._teller,
+            telemetry,
+            options.revoke_timeout_s,
+            store_first=self._run_commands,
+            joined=self._pause_if_shut,
+        )
+        self._lifeline = Lifeline(options.properties)
+        self._consumer = self._client()
+        self._silent_polls = self._polls = 0
         self._thread = threading.Thread(target=self._run, name="kafka-consumer", daemon=True)
+
+    def _client(self) -> Consumer:
+        return Consumer({**self._options.properties, "error_cb": self._hear})
 
     def start(self) -> None:
         """Subscribe and begin to fetch; must be called on the running event loop."""
-        self._loop = asyncio.get_running_loop()
+        self._teller.start(asyncio.get_running_loop())
+        self._pulse.last = self._clock()
         self._thread.start()
 
     def alive(self) -> bool:
@@ -120,17 +121,33 @@ class Source:
         if isinstance(item, FatalError):
             raise item
         chunk, size_bytes = item
-        self._command(lambda: self._taken(len(chunk.records), size_bytes))
+        self._commands.put(lambda: self._gate.take(len(chunk.records), size_bytes))
         return chunk
 
     def store(self, offsets: Mapping[Assignment, int]) -> None:
         """Let these offsets be committed, for assignments that are still ours when the consumer thread gets to it."""
         if offsets:
-            self._command(lambda: self._store(offsets))
+            self._commands.put(lambda: self._membership.store(offsets))
+
+    def ours(self, assignments: frozenset[int]) -> bool:
+        """Whether all of these are ours to deliver, beyond doubt.
+
+        Known sooner than the listener is told, and in doubt after this process was stopped for a while.
+        """
+        return self._pulse.steady(self._clock()) and assignments <= self._membership.ours
+
+    async def steady(self) -> None:
+        """Wait until what is ours is beyond doubt: until librdkafka had time to find out what a stop cost."""
+        while not self._pulse.steady(self._clock()):  # noqa: ASYNC110 (another thread's beats, and the time between)
+            await asyncio.sleep(STEADY_EVERY_S)
+
+    def reread(self, topic: str) -> None:
+        """The topic was made anew: read its partitions from their beginning, unless they went back by themselves."""
+        self._commands.put(lambda: self._membership.reread(topic))
 
     def suspend(self) -> None:
         """Fetch no more, but stay in the group."""
-        self._command(self._suspend)
+        self._commands.put(self._gate.suspend)
 
     async def close(self, timeout_s: float) -> bool:
         """Commit what is stored, leave the group and end the thread; whether that was done in time.
@@ -145,143 +162,97 @@ class Source:
     # What follows runs on the consumer thread.
 
     def _run(self) -> None:
-        consumer = self._state.consumer
         try:
-            consumer.subscribe(
-                list(self._options.topics),
-                on_assign=self._on_assign,
-                on_revoke=self._on_revoke,
-                on_lost=self._on_lost,
-            )
+            self._membership.join(self._consumer, self._options.topics)
             while not self._stopping.is_set():
                 self._run_commands()
-                self._turn_gate()
+                if self._gate.turn():
+                    self._apply_gate()
                 self._poll()
             self._run_commands()
-            consumer.close()
+            self._consumer.close()
         except Exception as error:  # noqa: BLE001 (the edge of the thread: nobody else would hear of it)
-            self._tell_loop(self._chunks.put_nowait, FatalError(f"the Kafka consumer failed: {_text(error)}"))
+            self._fail(FatalError(f"the Kafka consumer failed: {_text(error)}"))
 
     def _poll(self) -> None:
-        messages = self._state.consumer.consume(self._options.max_records, self._options.poll_timeout_s)
-        self._state.polls += 1
-        good = [message for message in messages if message.error() is None]
+        messages = self._consumer.consume(self._options.max_records, self._options.poll_timeout_s)
+        self._pulse.beat(self._clock())
+        good = [message for message in messages if (error := message.error()) is None or _is_end(error)]
         for message in messages if len(good) < len(messages) else ():
-            if (error := message.error()) is not None:
+            if (error := message.error()) is not None and not _is_end(error):
                 self._hear(error)
         if good:
             self._hand_over(good)
-        if self._state.polls % WATERMARKS_EVERY_POLLS == 0:
+        self._silent_polls = 0 if messages else self._silent_polls + 1
+        self._polls += 1
+        if self._polls % LOOK_EVERY_POLLS == 0:
             self._tell_ends()
+            if self._silent_polls >= LOOK_EVERY_POLLS:
+                self._look_at_the_lifeline()
 
     def _hand_over(self, messages: list[Message]) -> None:
-        chunk, size_bytes, rewound = self._state.assignments.chunk(messages)
-        for old, new in rewound:
-            self._lose([old])
-            self._tell_loop(self._listener.assigned, [new])
-        self._state.gate.records += len(chunk.records)
-        self._state.gate.size_bytes += size_bytes
-        self._telemetry.polled(len(chunk.records), size_bytes)
+        gathered = self._membership.assignments.gather(messages, lambda partition: self._watermarks(partition)[0])
+        self._membership.tell_remade(gathered.remade)
+        for jump in gathered.jumps:
+            self._telemetry.jumped(jump)
         self._telemetry.trouble(Part.CONSUMER, None)
-        self._tell_loop(self._chunks.put_nowait, (chunk, size_bytes))
+        chunk, size_bytes = gathered.chunk, gathered.size_bytes
+        if chunk.spans:
+            self._gate.put(len(chunk.records), size_bytes)
+            self._telemetry.polled(len(chunk.records), size_bytes)
+            self._teller.tell(self._chunks.put_nowait, (chunk, size_bytes))
 
-    def _turn_gate(self) -> None:
-        if self._state.gate.turn():
-            self._apply_gate()
+    def _look_at_the_lifeline(self) -> None:
+        """Go on with a new client if this one is cut off; the old one may take a minute to close."""
+        topic = next((partition.topic for partition in self._membership.assignments.partitions()), None)
+        if self._lifeline.is_cut(self._consumer, topic):
+            old, self._consumer = self._consumer, self._client()
+            self._membership.join(self._consumer, self._options.topics)
+            threading.Thread(target=old.close, name="kafka-consumer-cut-off", daemon=True).start()
 
     def _apply_gate(self) -> None:
         """Pause or resume all; librdkafka's pause flag outlives a rebalance, so it is set either way."""
-        ours = [TopicPartition(*partition) for partition in self._state.assignments.partitions()]
+        ours = [TopicPartition(*partition) for partition in self._membership.assignments.partitions()]
         if ours:
-            consumer = self._state.consumer
-            (consumer.pause if self._state.gate.shut else consumer.resume)(ours)
+            (self._consumer.pause if self._gate.shut else self._consumer.resume)(ours)
 
-    def _taken(self, records: int, size_bytes: int) -> None:
-        self._state.gate.records -= records
-        self._state.gate.size_bytes -= size_bytes
-
-    def _suspend(self) -> None:
-        self._state.gate.suspended = True
-
-    def _store(self, offsets: Mapping[Assignment, int]) -> None:
-        positions = [
-            TopicPartition(*assignment.partition, offset)
-            for assignment, offset in offsets.items()
-            if self._state.assignments.holds(assignment)
-        ]
-        if positions:
-            # Refused where a rebalance came first: the new owner reads those records again.
-            with contextlib.suppress(KafkaException):
-                self._state.consumer.store_offsets(offsets=positions)
-
-    def _on_assign(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        state = self._state
-        self._tell_loop(self._listener.assigned, state.assignments.add(_named(partitions)))
-        self._telemetry.trouble(Part.CONSUMER, None)
-        # The pause flag may have stayed from an earlier assignment. Resuming what is not assigned yet is harmless;
-        # pausing is not, so a shut gate is applied after the callback.
-        with contextlib.suppress(KafkaException):
-            state.consumer.resume(partitions)
-        if state.gate.shut:
-            state.commands.put(self._apply_gate)
-
-    def _on_revoke(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        going = self._state.assignments.of(_named(partitions))
-        done = None
-        try:
-            done = asyncio.run_coroutine_threadsafe(self._listener.revoked(going, lost=False), self._loop)
-            done.result(self._options.revoke_timeout_s)
-        except (FutureTimeoutError, FutureCancelledError):
-            if done is not None:
-                done.cancel()
-        except Exception as error:  # noqa: BLE001 (a callback that raises loses records)
-            self._telemetry.trouble(Part.CONSUMER, f"a rebalance went wrong: {type(error).__name__}")
-        self._run_commands()  # what was settled meanwhile is stored while the partitions are still ours
-        self._state.assignments.remove(going)
-
-    def _on_lost(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        gone = self._state.assignments.of(_named(partitions))
-        self._state.assignments.remove(gone)
-        self._lose(gone)
-
-    def _lose(self, assignments: Sequence[Assignment]) -> None:
-        asyncio.run_coroutine_threadsafe(self._listener.revoked(assignments, lost=True), self._loop)
+    def _pause_if_shut(self) -> None:
+        if self._gate.shut:
+            self._commands.put(self._apply_gate)  # after the callback: what is not assigned yet can't be paused
 
     def _hear(self, error: KafkaError) -> None:
         """Of a message, or of the client: the `error_cb`, which must not raise."""
         match meaning(error):
             case FatalError() as fatal:
-                self._tell_loop(self._chunks.put_nowait, fatal)
+                self._fail(fatal)
             case str() as text:
                 self._telemetry.trouble(Part.CONSUMER, text)
 
+    def _fail(self, error: FatalError) -> None:
+        self._teller.tell(self._chunks.put_nowait, error)
+
     def _tell_ends(self) -> None:
-        ends = {}
-        for partition in self._state.assignments.partitions():
-            with contextlib.suppress(KafkaException):
-                _low, high = self._state.consumer.get_watermark_offsets(TopicPartition(*partition), cached=True)
-                if high >= 0:
-                    ends[partition] = high
-        self._tell_loop(self._listener.ends, ends)
+        ends = {partition: self._watermarks(partition)[1] for partition in self._membership.assignments.partitions()}
+        self._teller.ends({partition: end for partition, end in ends.items() if end >= 0})
+
+    def _watermarks(self, partition: Partition) -> tuple[int, int]:
+        """The first offset that Kafka has and the end, as of the newest answer; negative where not known yet."""
+        try:
+            return self._consumer.get_watermark_offsets(TopicPartition(*partition), cached=True)
+        except KafkaException:
+            return OFFSET_INVALID, OFFSET_INVALID
 
     def _run_commands(self) -> None:
         while True:
             try:
-                command = self._state.commands.get_nowait()
+                command = self._commands.get_nowait()
             except queue.Empty:
                 return
             command()
 
-    def _command(self, command: Callable[[], None]) -> None:
-        self._state.commands.put(command)
 
-    def _tell_loop(self, callback: Callable[..., object], *arguments: object) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: the process is going
-            self._loop.call_soon_threadsafe(callback, *arguments)
-
-
-def _named(partitions: Iterable[TopicPartition]) -> list[Partition]:
-    return [Partition(partition.topic, partition.partition) for partition in partitions]
+def _is_end(error: KafkaError) -> bool:
+    return error.code() == KafkaError._PARTITION_EOF
 
 
 def _text(error: Exception) -> str:

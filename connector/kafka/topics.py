@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
 from connector.kafka.properties import connection
@@ -60,25 +61,46 @@ def match(configured: Iterable[str], existing: Mapping[str, int]) -> TopicState:
     return TopicState(sorted(found), sum(existing[topic] for topic in found), missing)
 
 
+def counted(seen: Mapping[str, tuple[int, KafkaError | None]], before: Mapping[str, int]) -> dict[str, int]:
+    """How many partitions each topic has.
+
+    A topic in error, as in an election, keeps the number it had: a smaller sum would let every replica take a larger
+    share of the call budget than is its own.
+    """
+    counts = {}
+    for topic, (partitions, error) in seen.items():
+        if error is None:
+            counts[topic] = partitions
+        elif error.code() != KafkaError.UNKNOWN_TOPIC_OR_PART and topic in before:
+            counts[topic] = before[topic]
+    return counts
+
+
 class TopicWatch:
     """Asks the cluster again and again."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (who is asked, about what, and who is told)
         self,
         properties: Mapping[str, Any],
         topics: Sequence[str],
         telemetry: Telemetry,
+        *,
         changed: Callable[[TopicState], None],
+        remade: Callable[[str], None],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """Watch; `changed` is told on the event loop whenever there is news."""
-        self._admin = AdminClient(connection(properties) | {"error_cb": self._on_error})
+        """Watch; on the event loop `changed` is told whenever there is news, `remade` of a topic created again."""
+        self._properties = connection(properties) | {"error_cb": self._on_error}
+        self._admin = AdminClient(self._properties)
         self._brokers = properties["bootstrap.servers"]
         self._topics = topics
         self._telemetry = telemetry
         self._changed = changed
+        self._remade = remade
         self._sleep = sleep
         self._last: TopicState | None = None
+        self._counts: dict[str, int] = {}
+        self._ids: dict[str, str] = {}
         self._last_error = "no answer"
 
     async def topics(self) -> Sequence[str]:
@@ -96,12 +118,15 @@ class TopicWatch:
     async def look(self) -> bool:
         """Ask once; whether all is well."""
         try:
-            state = await asyncio.to_thread(self._ask)
+            state, ids = await asyncio.to_thread(self._ask)
         except KafkaException:
-            self._admin.poll(0)  # tells `_on_error` why
             remedy = "check kafka.bootstrap_servers and kafka.properties"
             self._telemetry.trouble(Part.KAFKA, f"no broker of {self._brokers} answers ({self._last_error}); {remedy}")
             return False
+        for topic, topic_id in ids.items():
+            if self._ids.setdefault(topic, topic_id) != topic_id:
+                self._ids[topic] = topic_id
+                self._remade(topic)
         if state != self._last:
             self._last = state
             self._changed(state)
@@ -112,12 +137,32 @@ class TopicWatch:
         self._telemetry.trouble(Part.KAFKA, None)
         return True
 
-    def _ask(self) -> TopicState:
-        metadata = self._admin.list_topics(timeout=ASK_TIMEOUT_S)
-        return match(
-            self._topics,
-            {name: len(topic.partitions) for name, topic in metadata.topics.items() if topic.error is None},
-        )
+    def _ask(self) -> tuple[TopicState, dict[str, str]]:
+        """In a thread: what there is, and the ids of the topics that are ours, as far as the brokers tell."""
+        try:
+            metadata = self._admin.list_topics(timeout=ASK_TIMEOUT_S)
+        except KafkaException:
+            self._admin.poll(0)  # tells `_on_error` why
+            # A client that was once told of no brokers never asks again (see `lifeline`).
+            self._admin = AdminClient(self._properties)
+            raise
+        if not metadata.brokers:  # told by a broker that is not yet back in its cluster
+            raise KafkaException(KafkaError(KafkaError._ALL_BROKERS_DOWN))
+        self._last_error = "no answer"
+        seen = {name: (len(topic.partitions), topic.error) for name, topic in metadata.topics.items()}
+        self._counts = counted(seen, self._counts)
+        state = match(self._topics, self._counts)
+        return state, self._ask_ids(state.topics)
 
-    def _on_error(self, error: object) -> None:
-        self._last_error = str(getattr(error, "str", lambda: error)())
+    def _ask_ids(self, topics: Sequence[str]) -> dict[str, str]:
+        if not topics:
+            return {}
+        asked = self._admin.describe_topics(TopicCollection(list(topics)), request_timeout=ASK_TIMEOUT_S)
+        ids = {}
+        for topic, answer in asked.items():
+            with suppress(KafkaException, TimeoutError):
+                ids[topic] = str(answer.result(ASK_TIMEOUT_S).topic_id)
+        return ids
+
+    def _on_error(self, error: KafkaError) -> None:
+        self._last_error = error.str()

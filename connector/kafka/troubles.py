@@ -26,7 +26,6 @@ _GROUP = "see kafka.group_id and kafka.properties"
 _REMEDIES = {
     "_AUTHENTICATION": "see kafka.properties, the credentials above all",
     "_SSL": "see kafka.properties, ssl.ca.location above all",
-    "_AUTO_OFFSET_RESET": "the position is gone and auto.offset.reset is error; set the group's offsets, or earliest",
     "_BAD_MSG": "a broker's record batch can't be read; look at the broker's disks",
     "TOPIC_AUTHORIZATION_FAILED": _RIGHTS,
     "GROUP_AUTHORIZATION_FAILED": _RIGHTS,
@@ -40,6 +39,12 @@ _REMEDIES = {
 
 def meaning(error: Error) -> FatalError | str | None:
     """A FatalError to be raised, a line for the operator, or None where librdkafka sees to it by itself."""
+    if error.name() == "_AUTO_OFFSET_RESET":
+        # To set a group's offsets all its members must be gone: so this ends the process, where others wait.
+        return FatalError(
+            f"there is no offset to go on from, and auto.offset.reset is error ({error.str()}); stop all replicas and"
+            " set the group's offsets, or set earliest, which goes on with the oldest record that Kafka still has"
+        )
     # What is raised to the client carries the flag; what reaches `error_cb` only the code.
     if error.fatal() or error.name() in {"_FATAL", "FENCED_INSTANCE_ID"}:
         return FatalError(f"Kafka ended the membership of this consumer: {error.str()}")

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from connector.avro.stores import SchemaStore
+    from connector.kafka.topics import TopicState
     from connector.service.sections import RegistrySettings, SourceSettings
     from connector.service.settings import Settings
     from connector.telemetry import Telemetry
@@ -104,13 +105,22 @@ def compose(settings: Settings, telemetry: Telemetry, schemas: SchemaStore | Non
             drain_s=settings.service.drain,
         )
         source = Source(options, pipeline, telemetry)
-        watch = TopicWatch(consumer, topics, telemetry, lambda state: pipeline.partitions(state.partitions))
+        watch = _watch(consumer, topics, telemetry, pipeline, source)
     except KafkaException as error:
         raise SettingError(f"kafka.properties: {error.args[0].str()}; correct or remove the property") from error
     wanted = Wanted(settings.dead_letters.topic, settings.dead_letters.create)
     providing = partial(provide, wanted, consumer, telemetry=telemetry)
     beside = [watch.run, *expiry]
     return Parts(pipeline, source, watch, feeds, client, dead_letters, providing, registry, beside)
+
+
+def _watch(
+    consumer: dict[str, Any], topics: Sequence[str], telemetry: Telemetry, pipeline: Pipeline, source: Source
+) -> TopicWatch:
+    def changed(state: TopicState) -> None:
+        pipeline.partitions(state.partitions)
+
+    return TopicWatch(consumer, topics, telemetry, changed=changed, remade=source.reread)
 
 
 def _window(settings: Settings) -> Window:

@@ -34,6 +34,7 @@ WARNED: Final = "warned"
 LISTENING: Final = "listening"
 ASSIGNED: Final = "assigned"
 BATCH_ACCEPTED: Final = "batch_accepted"
+OFFSET_RESET: Final = "offset_reset"
 DEAD_LETTERED: Final = "dead_lettered"
 EXPIRES: Final = "token_expires"
 TOPIC_CREATED: Final = "topic_created"
@@ -54,6 +55,14 @@ EVENTS: Final = (
         ("partitions", "all_partitions"),
         "This replica's share of the partitions changed.",
         "Often, without a roll-out: replicas come and go; look at their restarts.",
+    ),
+    Event(
+        OFFSET_RESET,
+        "warning",
+        ("topic", "partition", "from_offset", "to_offset", "lost"),
+        "A partition does not go on with the record that was next. `lost`: so many in between were deleted by Kafka's "
+        "retention before they were read; null: it begins anew (topic created again, or cut off by a failover).",
+        "`lost` above 0: lengthen the topic's retention, and let the source send those profiles again.",
     ),
     Event(
         BATCH_ACCEPTED,

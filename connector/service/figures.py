@@ -74,6 +74,24 @@ METRICS: Final = (
         "Alert when it grows for longer than Target's outages may last; add replicas up to the number of partitions.",
     ),
     Metric(
+        "target_connector_lag_unknown_partitions",
+        "gauge",
+        "Owned partitions that the lag leaves out, as Kafka has not yet told their end or what is committed.",
+        "Above 0 for minutes: a partition without a leader, or Target so slow that nothing is fetched.",
+    ),
+    Metric(
+        "target_connector_offset_resets_total",
+        "counter",
+        "How often a partition did not go on with the record that was next: see the log event `offset_reset`.",
+        "Any: see that event; it says where, and whether records were lost.",
+    ),
+    Metric(
+        "target_connector_records_lost_total",
+        "counter",
+        "Offsets that Kafka's retention deleted before they were read.",
+        "Any: page. Lengthen the topic's retention, and let the source send those profiles again.",
+    ),
+    Metric(
         "target_connector_dead_letters_total",
         "counter",
         "Records that went to the dead-letter topic, by reason.",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from structlog.typing import FilteringBoundLogger
 
-    from connector.records import Reason
+    from connector.records import Jump, Reason
     from connector.telemetry import BatchReport, Part, Telemetry
 
 
@@ -60,9 +60,20 @@ class Journal:
         if changed:
             self._log.info(events.ASSIGNED, partitions=partitions, all_partitions=all_partitions)
 
-    def lag(self, records: int) -> None:  # noqa: ARG002 (the figure is for the metrics)
+    def lag(self, records: int, unknown: int) -> None:  # noqa: ARG002 (the figures are for the metrics)
         """See Telemetry; it is told every few seconds, so it is the moment to tell the rest of a flood of letters."""
         self._tell_letters(self._clock() - DEAD_LETTERS_EVERY_S)
+
+    def jumped(self, jump: Jump) -> None:
+        """See Telemetry."""
+        self._log.warning(
+            events.OFFSET_RESET,
+            topic=jump.partition.topic,
+            partition=jump.partition.partition,
+            from_offset=jump.expected,
+            to_offset=jump.found,
+            lost=jump.lost,
+        )
 
     def dead_lettered(self, reason: Reason, count: int) -> None:
         """See Telemetry; the first is told at once."""
@@ -152,10 +163,15 @@ class Tee:
         for listener in self._listeners:
             listener.assigned(partitions, all_partitions)
 
-    def lag(self, records: int) -> None:
+    def lag(self, records: int, unknown: int) -> None:
         """See Telemetry."""
         for listener in self._listeners:
-            listener.lag(records)
+            listener.lag(records, unknown)
+
+    def jumped(self, jump: Jump) -> None:
+        """See Telemetry."""
+        for listener in self._listeners:
+            listener.jumped(jump)
 
     def dead_lettered(self, reason: Reason, count: int) -> None:
         """See Telemetry."""

@@ -20,7 +20,9 @@ MASK: Final = "***"
 
 # A rebalance waits for the call on the wire; Kafka gives the partitions away when that takes longer than this.
 MIN_MAX_POLL_INTERVAL_MS: Final = 60_000
-_MAX_POLL_INTERVAL_MS: Final = 300_000  # librdkafka's default
+_MAX_POLL_INTERVAL_MS: Final = 300_000  # librdkafka's defaults, these three
+_SESSION_TIMEOUT_MS: Final = 45_000
+_HEARTBEAT_INTERVAL_MS: Final = 3_000
 REVOKE_SLACK_S: Final = 15.0  # between the end of the longest call and the end of the interval
 
 _OWN_KEY: Final = "has a key of its own: {}"
@@ -37,7 +39,7 @@ _REFUSED: Final[Mapping[str, str]] = {
     "enable.auto.offset.store": _STORED,
     "offset.store.method": "offsets live in Kafka, where every replica sees them",
     "offset.store.path": "offsets live in Kafka, where every replica sees them",
-    "enable.partition.eof": "the end of a partition is no record; the service has no use for it",
+    "enable.partition.eof": "the service sets this itself, as it tells of offsets that no record has",
     "plugin.library.paths": "would load foreign code into the process that holds Target's token",
     "transactional.id": "dead letters are written without transactions, and each is awaited",
     "delivery.report.only.error": "a dead letter counts only once the broker acknowledged it",
@@ -71,6 +73,10 @@ def _long_enough(value: str) -> bool:
     return re.fullmatch(r"[0-9]{1,12}", value) is not None and int(value) >= MIN_MAX_POLL_INTERVAL_MS
 
 
+def _some_time(value: str) -> bool:
+    return re.fullmatch(r"[0-9]{1,8}", value) is not None and int(value) > 0
+
+
 def _one_kind(value: str) -> bool:
     strategies = {part.strip() for part in value.split(",")}
     return "cooperative-sticky" not in strategies or len(strategies) == 1
@@ -90,6 +96,9 @@ _RULES: Final[Mapping[str, _Rule]] = {
         _long_enough,
         f"must be {MIN_MAX_POLL_INTERVAL_MS} or more: a revoke waits for the batch in flight, and the partitions would "
         "be lost meanwhile",
+    ),
+    "auto.commit.interval.ms": _Rule(
+        _some_time, "must be a number over 0: otherwise what is delivered is committed only by a stop or a rebalance"
     ),
     "partition.assignment.strategy": _Rule(
         _one_kind, "cooperative-sticky cannot stand beside others (librdkafka refuses the mix); leave one kind"
@@ -142,9 +151,20 @@ def problems(properties: Mapping[str, str]) -> Iterator[str]:
     for name in sorted(properties.keys() & _RULES.keys()):
         if not _RULES[name].passes(properties[name]):
             yield f"{name}: refused: {_RULES[name].reason}"
+    heartbeat_ms = _number(properties.get("heartbeat.interval.ms"), _HEARTBEAT_INTERVAL_MS)
+    if heartbeat_ms >= _number(properties.get("session.timeout.ms"), _SESSION_TIMEOUT_MS):
+        yield (
+            "heartbeat.interval.ms: refused: must be below session.timeout.ms, best a third of it: otherwise the "
+            "membership ends between two heartbeats"
+        )
     if properties.get("group.protocol", "").lower() == "consumer":
         for name in sorted(properties.keys() & CLASSIC_ONLY):
             yield f"{name}: refused: the broker decides it under group.protocol=consumer; leave it out"
+
+
+def _number(value: str | None, default: int) -> int:
+    """What is no number librdkafka itself refuses."""
+    return int(value) if value is not None and re.fullmatch(r"[0-9]{1,12}", value) else default
 
 
 def file_problems(names: Iterable[str]) -> Iterator[str]:

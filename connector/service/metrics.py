@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from prometheus_client.metrics_core import Metric as Family
 
+    from connector.records import Jump
     from connector.telemetry import BatchReport
 
 _BY_NAME: Final = {metric.name: metric for metric in METRICS}
@@ -41,6 +42,9 @@ class Metrics:
         self._assigned = self._gauge("target_connector_assigned_partitions")
         self._partitions = self._gauge("target_connector_topic_partitions")
         self._lag = self._gauge("target_connector_lag_records")
+        self._lag_unknown = self._gauge("target_connector_lag_unknown_partitions")
+        self._resets = self._counter("target_connector_offset_resets_total")
+        self._lost = self._counter("target_connector_records_lost_total")
         self._dead_letters = self._counter("target_connector_dead_letters_total")
         self._skipped = self._counter("target_connector_records_skipped_total")
         self._calls = self._counter("target_connector_target_calls_total")
@@ -103,9 +107,15 @@ class Metrics:
         if all_partitions is not None:
             self._partitions.set(all_partitions)
 
-    def lag(self, records: int) -> None:
+    def lag(self, records: int, unknown: int) -> None:
         """See Telemetry."""
         self._lag.set(records)
+        self._lag_unknown.set(unknown)
+
+    def jumped(self, jump: Jump) -> None:
+        """See Telemetry."""
+        self._resets.inc()
+        self._lost.inc(jump.lost or 0)
 
     def dead_lettered(self, reason: Reason, count: int) -> None:
         """See Telemetry."""

@@ -48,7 +48,7 @@ class Witness(Watcher):
 
     last_lag: int | None = None
 
-    def lag(self, records: int) -> None:
+    def lag(self, records: int, unknown: int) -> None:
         self.last_lag = records
 
 

@@ -6,21 +6,22 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from confluent_kafka import KafkaError
 from hypothesis import given
 from hypothesis import strategies as st
 
 from connector.errors import FatalError
 from connector.kafka import properties
-from connector.kafka.assignments import Assignments
 from connector.kafka.brake import Brake, BrakeLimits
 from connector.kafka.dead_letters import headers
 from connector.kafka.gate import Gate
+from connector.kafka.pulse import Pulse
 from connector.kafka.reread import Gone
-from connector.kafka.topics import TopicState, match
+from connector.kafka.topics import TopicState, counted, match
 from connector.kafka.troubles import meaning
-from connector.records import ASSIGNMENT, OFFSET, ROW, VALUE, DeadLetter, Partition, Reason
+from connector.records import DeadLetter, Partition, Reason
 
-P0, P1 = Partition("crm.customers", 0), Partition("crm.customers", 1)
+P1 = Partition("crm.customers", 1)
 
 
 @dataclass(frozen=True)
@@ -51,68 +52,16 @@ class Message:
         return self.said
 
 
-def chunk(assignments: Assignments, *messages: Message) -> Any:
-    return assignments.chunk(messages)  # type: ignore[arg-type]
-
-
-def test_a_chunk_holds_the_records_in_order_with_their_positions() -> None:
-    """Row i of the frame is record i; the size counts the values, a tombstone nothing."""
-    assignments = Assignments()
-    first, second = assignments.add([P0, P1])
-    messages = [Message(P0, 5, b"ab"), Message(P1, 9, None), Message(P0, 6, b"c")]
-    made, size_bytes, rewound = chunk(assignments, *messages)
-    assert made.frame.to_dict(as_series=False) == {
-        ROW: [0, 1, 2],
-        ASSIGNMENT: [first.number, second.number, first.number],
-        OFFSET: [5, 9, 6],
-        VALUE: [b"ab", None, b"c"],
-    }
-    assert list(made.records) == messages
-    assert size_bytes == 3
-    assert rewound == []
-    assert [(span.assignment, span.first, span.next) for span in made.spans] == [(first, 5, 7), (second, 9, 10)]
-
-
-def test_offsets_that_no_record_has_belong_to_the_next_span() -> None:
-    """Compaction and transaction markers leave gaps; spans still join without one, or nothing could be committed."""
-    assignments = Assignments()
-    assignments.add([P0])
-    chunk(assignments, Message(P0, 5))
-    made, _, _ = chunk(assignments, Message(P0, 40))
-    assert [(span.first, span.next) for span in made.spans] == [(6, 41)]
-
-
-def test_records_of_a_partition_that_went_away_are_left_out() -> None:
-    """Its new owner reads them."""
-    assignments = Assignments()
-    mine, gone = assignments.add([P0, P1])
-    assignments.remove([gone])
-    made, _, _ = chunk(assignments, Message(P1, 1), Message(P0, 1))
-    assert [span.assignment for span in made.spans] == [mine]
-    assert made.frame.height == 1
-
-
-def test_offsets_that_go_back_begin_a_new_assignment() -> None:
-    """A topic made anew starts at 0 again: what was settled of the old one says nothing of the new one."""
-    assignments = Assignments()
-    (old,) = assignments.add([P0])
-    made, _, rewound = chunk(assignments, Message(P0, 100), Message(P0, 0), Message(P0, 1))
-    ((before, fresh),) = rewound
-    assert before == old
-    assert assignments.holds(fresh)
-    assert not assignments.holds(old)
-    assert [(span.assignment, span.first, span.next) for span in made.spans] == [(fresh, 0, 2)]
-
-
-def test_a_partition_that_comes_back_has_a_new_number() -> None:
-    """So whatever still carries the old one is told from what is ours."""
-    assignments = Assignments()
-    (first,) = assignments.add([P0])
-    assignments.remove(assignments.of([P0, P1]))
-    (second,) = assignments.add([P0])
-    assert first.number != second.number
-    assert not assignments.holds(first)
-    assert assignments.partitions() == [P0]
+def test_chunks_without_a_record_fill_the_gate() -> None:
+    """Or the hand-off would hold any number of them."""
+    gate = Gate(high_records=2, high_bytes=1000)
+    gate.put(0, 0)
+    gate.put(0, 0)
+    assert gate.turn()
+    gate.take(0, 0)
+    gate.take(0, 0)
+    assert gate.turn()
+    assert gate.records == 0
 
 
 def test_the_gate_does_not_flutter() -> None:
@@ -218,7 +167,6 @@ class Error:
     [
         pytest.param(Error("_TRANSPORT"), None, id="a lost connection is librdkafka's business"),
         pytest.param(Error("_ALL_BROKERS_DOWN"), None, id="no broker at all is told by the watch"),
-        pytest.param(Error("_AUTO_OFFSET_RESET"), "auto.offset.reset", id="a position that is gone is told"),
         pytest.param(Error("_AUTHENTICATION"), "kafka.properties", id="a wrong password is told"),
         pytest.param(Error("TOPIC_AUTHORIZATION_FAILED"), "grant Read", id="missing rights name the remedy"),
         pytest.param(Error("UNKNOWN_TOPIC_OR_PART"), None, id="a missing topic is told by the watch"),
@@ -236,6 +184,35 @@ def test_errors_name_their_remedy(error: Error, expected: str | None) -> None:
 def test_a_fenced_member_ends_the_process(error: Error) -> None:
     """A fatal error of the client cannot be mended from inside, whether it has the flag or only the code."""
     assert isinstance(meaning(error), FatalError)
+
+
+def test_no_offset_to_go_on_from_ends_the_process() -> None:
+    """With `auto.offset.reset: error` a human sets the group's offsets, for which all members must be gone."""
+    fatal = meaning(Error("_AUTO_OFFSET_RESET"))
+    assert isinstance(fatal, FatalError)
+    assert "set the group's offsets" in str(fatal)
+
+
+def test_a_topic_in_error_keeps_its_partitions() -> None:
+    """An election must not make the sum smaller, and so the share of the call budget larger; a deletion may."""
+    before = {"crm": 12, "pos": 3, "web": 6}
+    electing, deleted = KafkaError(KafkaError.LEADER_NOT_AVAILABLE), KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART)
+    seen = {"crm": (0, electing), "pos": (0, deleted), "web": (8, None), "new": (0, electing)}
+    assert counted(seen, before) == {"crm": 12, "web": 8}
+
+
+def test_after_a_gap_the_pulse_is_steady_only_once_it_went_on_for_a_while() -> None:
+    """A process that was stopped must give librdkafka the time to find out what that cost."""
+    pulse = Pulse(last=10.0)
+    assert pulse.steady(10.0)
+    assert pulse.steady(12.0)
+    assert not pulse.steady(12.1)  # a gap that is not over
+    pulse.beat(40.0)
+    assert not pulse.steady(40.0)  # the first beat after it proves nothing
+    for tenth in range(401, 411):
+        pulse.beat(tenth / 10)
+    assert not pulse.steady(40.9)
+    assert pulse.steady(41.0)
 
 
 def test_a_dead_letter_says_where_from_and_why() -> None:
@@ -263,7 +240,7 @@ def test_a_dead_letter_says_where_from_and_why() -> None:
 @pytest.mark.parametrize("reason", list(Reason))
 def test_every_reason_has_a_stage_of_kafka_connect(reason: Reason) -> None:
     """Connect's `Stage` has a closed list of words."""
-    assert DeadLetter(Message(P0, 0), reason, "").stage in {"VALUE_CONVERTER", "TRANSFORMATION", "TASK_PUT"}
+    assert DeadLetter(Message(P1, 0), reason, "").stage in {"VALUE_CONVERTER", "TRANSFORMATION", "TASK_PUT"}
 
 
 def test_a_record_that_kafka_no_longer_has_keeps_its_position() -> None:

@@ -12,7 +12,7 @@ import pytest
 import structlog
 
 from connector.errors import BlockedError, SettingError
-from connector.records import Reason
+from connector.records import Jump, Partition, Reason
 from connector.service import events, logs
 from connector.service.journal import Journal, Tee
 from connector.service.loading import load
@@ -187,7 +187,7 @@ def test_a_flood_of_dead_letters_is_no_flood_of_lines(log: Log, journal: Journal
         journal.dead_lettered(Reason.FRAMING, 4)
         journal.dead_lettered(Reason.ID_MISSING, 1)
         clock.now += 0.125
-    journal.lag(0)
+    journal.lag(0, 0)
     told = [(line["reason"], line["count"]) for line in log.lines]
     assert told == [
         ("framing", 4), ("id_missing", 1), ("framing", 320), ("id_missing", 79), ("framing", 320), ("id_missing", 80)
@@ -200,18 +200,25 @@ def test_the_rest_of_a_flood_is_told_though_no_letter_follows(log: Log, journal:
     """What came within the ten seconds is told after them, and once."""
     journal.dead_lettered(Reason.FRAMING, 1)
     journal.dead_lettered(Reason.FRAMING, 2)
-    journal.lag(0)
+    journal.lag(0, 0)
     assert [line["count"] for line in log.lines] == [1]
     clock.now += 10
-    journal.lag(0)
-    journal.lag(0)
+    journal.lag(0, 0)
+    journal.lag(0, 0)
     assert [line["count"] for line in log.lines] == [1, 2]
+
+
+def test_records_that_were_lost_are_told_where_and_how_many(log: Log, journal: Journal) -> None:
+    """Loud: a warning with topic, partition, both offsets and the number lost."""
+    journal.jumped(Jump(Partition("crm", 3), 5, 52, 45))
+    told = {"topic": "crm", "partition": 3, "from_offset": 5, "to_offset": 52, "lost": 45, "level": "warning"}
+    assert told.items() <= log.lines[0].items()
 
 
 def test_figures_are_no_log_lines(log: Log, journal: Journal) -> None:
     """What happens many times a second goes to the metrics only."""
     journal.polled(1, 1)
-    journal.lag(5)
+    journal.lag(5, 1)
     journal.skipped("empty", 1)
     journal.called("accepted", 0.1, 10)
     journal.held(1.0)
@@ -224,7 +231,8 @@ def test_all_listeners_hear_everything(log: Log, journal: Journal) -> None:
     tee = Tee(metrics, journal, Silent())
     tee.polled(5, 50)
     tee.assigned(1, 2)
-    tee.lag(3)
+    tee.lag(3, 1)
+    tee.jumped(Jump(Partition("crm", 3), 5, 50, 45))
     tee.dead_lettered(Reason.FRAMING, 1)
     tee.skipped("empty", 1)
     tee.called("accepted", 0.1, 10)
@@ -235,12 +243,13 @@ def test_all_listeners_hear_everything(log: Log, journal: Journal) -> None:
             number=1, due="age", records=1, rows=1, size_bytes=1, calls=1, refused=0, age_s=1.0, status_url=None
         )
     )
-    assert log.events == ["assigned", "dead_lettered", "trouble", "batch_accepted"]
+    assert log.events == ["assigned", "offset_reset", "dead_lettered", "trouble", "batch_accepted"]
     text = metrics.exposition().decode()
     for sample in [
         "records_polled_total 5.0",
         "assigned_partitions 1.0",
         "lag_records 3.0",
+        "records_lost_total 45.0",
         'dead_letters_total{reason="framing"} 1.0',
         'records_skipped_total{why="empty"} 1.0',
         'target_calls_total{outcome="accepted"} 1.0',

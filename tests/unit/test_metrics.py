@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from connector.records import Reason
+from connector.records import Jump, Partition, Reason
 from connector.service.figures import METRICS
 from connector.service.metrics import Metrics
 from connector.target.answer import Outcome
@@ -35,7 +35,9 @@ def test_each_thing_that_is_told_is_counted_under_its_name() -> None:
     metrics = Metrics()
     metrics.polled(100, 5000)
     metrics.assigned(3, 12)
-    metrics.lag(77)
+    metrics.lag(77, 2)
+    metrics.jumped(Jump(Partition("crm", 3), 5, 50, 45))
+    metrics.jumped(Jump(Partition("crm", 3), 50, 0, None))
     metrics.dead_lettered(Reason.ID_MISSING, 2)
     metrics.skipped("tombstone", 4)
     metrics.called(Outcome.THROTTLED, 1.5, 800)
@@ -50,6 +52,9 @@ def test_each_thing_that_is_told_is_counted_under_its_name() -> None:
         ("target_connector_assigned_partitions",): 3,
         ("target_connector_topic_partitions",): 12,
         ("target_connector_lag_records",): 77,
+        ("target_connector_lag_unknown_partitions",): 2,
+        ("target_connector_offset_resets_total",): 2,
+        ("target_connector_records_lost_total",): 45,
         ("target_connector_dead_letters_total", "id_missing"): 2,
         ("target_connector_records_skipped_total", "tombstone"): 4,
         ("target_connector_target_calls_total", "throttled"): 1,

@@ -61,13 +61,36 @@ def test_settling_what_was_never_taken_is_a_mistake() -> None:
 
 
 def test_the_lag_counts_what_is_not_settled() -> None:
-    """Lag is the end of each partition less what is settled there; unknown ends count nothing."""
+    """Lag is the end of each partition less what is settled there; where one of them is unknown, that is told."""
     ledger = Ledger()
-    ledger.assign([FIRST, SECOND])
+    ledger.assign([FIRST, SECOND], {SECOND.partition: 5})
+    assert ledger.unsettled({FIRST.partition: 25, SECOND.partition: 9}) == (4, 1)
     ledger.settle(ledger.take([Span(FIRST, 0, 10)]))
-    ledger.take([Span(SECOND, 5, 8)])
-    assert ledger.unsettled({FIRST.partition: 25, SECOND.partition: 9}) == 15 + 4
-    assert ledger.unsettled({}) == 0
+    assert ledger.unsettled({FIRST.partition: 25, SECOND.partition: 9}) == (15 + 4, 0)
+    assert ledger.unsettled({FIRST.partition: 25}) == (15, 1)
+
+
+def test_what_was_read_of_a_topic_that_is_made_anew_is_ours_but_not_stored() -> None:
+    """Its records were real: they are delivered, while an offset of theirs would skip records of the new topic."""
+    ledger = Ledger()
+    ledger.assign([FIRST])
+    old = ledger.take([Span(FIRST, 100, 150)])
+    fresh = Assignment(3, FIRST.partition)
+    ledger.detach([FIRST])
+    ledger.assign([fresh], {FIRST.partition: 0})
+    assert ledger.take([Span(FIRST, 150, 160)]) == [Span(FIRST, 150, 160)]
+    assert ledger.held() == {1, 3}
+    assert ledger.partitions() == 1
+    assert ledger.settle([*old, Span(fresh, 0, 5)]) == {fresh: 5}
+    ledger.release([FIRST, fresh])
+    assert ledger.held() == frozenset()
+
+
+def test_a_gap_below_the_first_record_holds_back_nothing() -> None:
+    """The first span begins where the group is."""
+    ledger = Ledger()
+    ledger.assign([FIRST], {FIRST.partition: 40})
+    assert ledger.settle(ledger.take([Span(FIRST, 40, 43)])) == {FIRST: 43}
 
 
 @given(st.lists(st.integers(1, 20), min_size=1, max_size=30), st.randoms(use_true_random=False))

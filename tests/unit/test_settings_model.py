@@ -68,6 +68,8 @@ def test_settings_cannot_be_changed() -> None:
         pytest.param("error_cb", "x", "callback", id="another callback"),
         pytest.param("enable.partition.eof", True, "no record", id="ends of partitions"),
         pytest.param("max.poll.interval.ms", 30_000, "60000 or more", id="too short a poll interval"),
+        pytest.param("auto.commit.interval.ms", 0, "over 0", id="never committing"),
+        pytest.param("heartbeat.interval.ms", 45_000, "below session", id="a heartbeat as late as the session's end"),
         pytest.param("isolation.level", "read_uncommitted", "rolled back", id="uncommitted data"),
         pytest.param("partition.assignment.strategy", "range,cooperative-sticky", "mix", id="a mix of strategies"),
         pytest.param("plugin.library.paths", "/tmp/x.so", "foreign code", id="a plugin"),  # noqa: S108  a text only
@@ -83,6 +85,14 @@ def test_a_property_that_would_break_a_promise_is_refused_with_its_reason(name: 
     text = problems(changed(kafka={"properties": {name: value}}))
     assert name in text
     assert told in text
+
+
+def test_a_session_must_be_longer_than_a_heartbeat() -> None:
+    """Librdkafka takes it, and the membership ends between two heartbeats, again and again."""
+    both = {"heartbeat.interval.ms": 3000, "session.timeout.ms": 3000}
+    assert "heartbeat.interval.ms: refused" in problems(changed(kafka={"properties": both}))
+    assert "heartbeat.interval.ms: refused" in problems(changed(kafka={"properties": {"session.timeout.ms": 2000}}))
+    Settings.model_validate(changed(kafka={"properties": both | {"session.timeout.ms": 3001}}))
 
 
 def test_other_properties_pass_as_librdkafka_reads_them() -> None:
