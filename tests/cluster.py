@@ -93,14 +93,14 @@ class Cluster:
 
     def __init__(self, image: str = KAFKA_IMAGE, **settings: str) -> None:
         """Prepares brokers; `settings` are `KAFKA_…` variables, in which `{node}` and `{port}` are filled in."""
-        self._network = Network(docker_network_kw={"labels": {"org.testcontainers": "true"}})
+        self._network = Network()
         self.brokers = {node: Broker(node, self._network, image, settings) for node in NODES}
         self.addresses = ",".join(broker.address for broker in self.brokers.values())
         self._admin = AdminClient({"bootstrap.servers": self.addresses, "log_level": 0})
 
     def __enter__(self) -> Self:
+        self._network.create()
         try:
-            self._network.create()
             for broker in self.brokers.values():
                 broker.start()
             self.await_in_sync()
