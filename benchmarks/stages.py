@@ -29,6 +29,7 @@ from connector.profiles.mapping import Mapping
 from connector.records import ASSIGNMENT, OFFSET, Partition
 from connector.records import ID as PROFILE
 from connector.target import batchfile
+from connector.target.search import Search
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -85,9 +86,10 @@ class Steps:
             merging.measured([encoded])
         with clock.step("body"):
             batch, _ = merging.side_by_side([encoded])
-            fitting, _ = batchfile.oversized(batch, ID_TYPE)
-            for part in batchfile.parts(fitting, ID_TYPE):
-                batchfile.body(part, ID_TYPE)
+            limits = batchfile.Limits(ID_TYPE)
+            search = Search(batchfile.oversized(batch, limits)[0], limits)
+            while (part := search.next()) is not None:
+                search.accepted(len(batchfile.body(part, ID_TYPE)))
 
 
 def main() -> None:

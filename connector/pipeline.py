@@ -78,7 +78,7 @@ class Pipeline:
         self._telemetry = telemetry
         self._clock = clock
         self._drain_s = drain_s
-        self._all_partitions: int | None = None
+        self._everyone: Sequence[Partition] = ()
         self._joined = False
         self._batches = 0
         self._in_flight: asyncio.Task[None] | None = None
@@ -234,16 +234,16 @@ class Pipeline:
         """Tell the lag."""
         self._telemetry.lag(*self._ledger.unsettled(offsets))
 
-    def partitions(self, count: int) -> None:
-        """All topics together have so many partitions: our share of the call budget follows."""
-        self._all_partitions = count
+    def partitions(self, everyone: Sequence[Partition]) -> None:
+        """These are the partitions of all topics: our share of the call budget follows."""
+        self._everyone = everyone
         self._share()
 
     def _share(self) -> None:
-        held = self._ledger.partitions()
+        owned = self._ledger.partitions()
         if self._joined:
-            self._telemetry.assigned(held, self._all_partitions)
-        self._delivery.share(held, max(self._all_partitions or 0, held))
+            self._telemetry.assigned(len(owned), len(self._everyone) or None)
+        self._delivery.share(owned, self._everyone)
 
     # The ends.
 

@@ -84,6 +84,12 @@ class Telemetry(Protocol):
     def held(self, seconds: float) -> None:
         """A call had to wait so long for the account's budget."""
 
+    def paced(self, pace: float) -> None:
+        """A call is made while so much of the replica's part of the budget is used: 1, or less after a throttle."""
+
+    def narrowed(self, size_bytes: int) -> None:
+        """Bodies are no larger than this from now on: Target found larger ones too large, and took one of this size."""
+
     def accepted(self, report: BatchReport) -> None:
         """A batch is settled."""
 
@@ -119,6 +125,12 @@ class Silent:
         """See Telemetry."""
 
     def held(self, seconds: float) -> None:
+        """See Telemetry."""
+
+    def paced(self, pace: float) -> None:
+        """See Telemetry."""
+
+    def narrowed(self, size_bytes: int) -> None:
         """See Telemetry."""
 
     def accepted(self, report: BatchReport) -> None:

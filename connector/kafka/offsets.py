@@ -56,9 +56,9 @@ class Ledger:
         """The numbers of the assignments whose records are ours to deliver."""
         return frozenset(self._held) | self._detached
 
-    def partitions(self) -> int:
-        """How many partitions are ours."""
-        return len(self._held)
+    def partitions(self) -> frozenset[Partition]:
+        """The partitions that are ours."""
+        return frozenset(progress.partition for progress in self._held.values())
 
     def take(self, spans: Iterable[Span]) -> list[Span]:
         """Note what was fetched, before anything of it can be settled; returns the spans that are still ours."""

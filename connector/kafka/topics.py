@@ -17,6 +17,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
 from connector.kafka.properties import connection
+from connector.records import Partition
 from connector.telemetry import Part
 
 if TYPE_CHECKING:
@@ -35,12 +36,12 @@ class TopicState:
 
     Attributes:
         topics: those that match, sorted.
-        partitions: of all of them together.
+        partitions: of all of them together, sorted.
         missing: configured names that do not exist.
     """
 
     topics: Sequence[str]
-    partitions: int
+    partitions: Sequence[Partition]
     missing: Sequence[str]
 
 
@@ -58,7 +59,9 @@ def match(configured: Iterable[str], existing: Mapping[str, int]) -> TopicState:
     wanted = list(configured)
     found = {topic for topic in existing if reads(wanted, topic)}
     missing = [name for name in wanted if not name.startswith("^") and name not in existing]
-    return TopicState(sorted(found), sum(existing[topic] for topic in found), missing)
+    topics = sorted(found)
+    partitions = [Partition(topic, number) for topic in topics for number in range(existing[topic])]
+    return TopicState(topics, partitions, missing)
 
 
 def counted(seen: Mapping[str, tuple[int, KafkaError | None]], before: Mapping[str, int]) -> dict[str, int]:

@@ -9,7 +9,7 @@ and two feeds share no attribute.
 Rows wait in a pile and are merged only when they might make the window full, and then only if the pile is an eighth of
 what is merged already: so each row is copied about nine times at worst, however often its profile changes. A window may
 therefore exceed its limits by an eighth and by what one `add` brought; that, and about 30 bytes and the id for each of
-`max_records` records, is all it keeps in memory. The limits of a body are kept by `target.batchfile.parts`.
+`max_records` records, is all it keeps in memory. The limits of a body are kept by `target.search`.
 """
 
 from __future__ import annotations

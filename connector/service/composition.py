@@ -136,14 +136,20 @@ def _brake(settings: Settings) -> Brake:
 def _delivery(settings: Settings, client: HttpClient, telemetry: Telemetry) -> target.Delivery:
     return target.Delivery(
         client,
-        Budget(settings.target.calls_per_minute, time.monotonic()),
-        target.Limits(settings.target.id_type, batchfile.HARD_MAX_ROWS, batchfile.HARD_MAX_BYTES),
+        Budget(settings.target.calls_per_minute),
+        batchfile.Limits(settings.target.id_type),
         target.Pace(throttle_hold_s=settings.target.throttle_hold),
         telemetry,
-        clock=time.monotonic,
+        clock=_steady_time_of_day(),
         sleep=asyncio.sleep,
         random=random.Random(),  # noqa: S311 (jitter of waits, no secret)
     )
+
+
+def _steady_time_of_day() -> Callable[[], float]:
+    """Seconds since 1970, so that replicas agree on the turns of the budget; but a clock that is set makes no jump."""
+    began = time.time() - time.monotonic()
+    return lambda: began + time.monotonic()
 
 
 def _consumer_properties(settings: Settings) -> dict[str, Any]:

@@ -35,6 +35,7 @@ LISTENING: Final = "listening"
 ASSIGNED: Final = "assigned"
 BATCH_ACCEPTED: Final = "batch_accepted"
 OFFSET_RESET: Final = "offset_reset"
+NARROWED: Final = "narrowed"
 DEAD_LETTERED: Final = "dead_lettered"
 EXPIRES: Final = "token_expires"
 TOPIC_CREATED: Final = "topic_created"
@@ -70,6 +71,13 @@ EVENTS: Final = (
         ("number", "due", "records", "rows", "size_bytes", "calls", "refused", "age_s", "status_url"),
         "One batch is settled: how large, why it was due, how many calls it took, how old its first record was.",
         "None; `status_url` is where Target tells of its progress.",
+    ),
+    Event(
+        NARROWED,
+        "warning",
+        ("size_bytes",),
+        "Target answered 413, and took a body of this size: batches are cut to it until the process ends.",
+        "Set `window.max_bytes` below it.",
     ),
     Event(
         DEAD_LETTERED,

@@ -133,6 +133,18 @@ METRICS: Final = (
         "Rises steadily: larger windows, so that fewer calls are needed.",
     ),
     Metric(
+        "target_connector_budget_pace",
+        "gauge",
+        "How much of its part of the budget the replica may use: 1, or less for minutes after a 503 or 429.",
+        "Often below 1: other tools use the account too; lower target.calls_per_minute.",
+    ),
+    Metric(
+        "target_connector_target_body_limit_bytes",
+        "gauge",
+        "Size of the body that Target took after a 413 to a larger one; 0 while it never answered 413.",
+        "Not 0: set window.max_bytes below it, and every batch is one call again.",
+    ),
+    Metric(
         "target_connector_batches_accepted_total",
         "counter",
         "Batches that are settled, by why their window was closed.",

@@ -105,6 +105,13 @@ class Journal:
     def held(self, seconds: float) -> None:
         """See Telemetry."""
 
+    def paced(self, pace: float) -> None:
+        """See Telemetry."""
+
+    def narrowed(self, size_bytes: int) -> None:
+        """See Telemetry."""
+        self._log.warning(events.NARROWED, size_bytes=size_bytes)
+
     def accepted(self, report: BatchReport) -> None:
         """See Telemetry."""
         self._log.info(events.BATCH_ACCEPTED, **asdict(report) | {"age_s": round(report.age_s, 3)})
@@ -192,6 +199,16 @@ class Tee:
         """See Telemetry."""
         for listener in self._listeners:
             listener.held(seconds)
+
+    def paced(self, pace: float) -> None:
+        """See Telemetry."""
+        for listener in self._listeners:
+            listener.paced(pace)
+
+    def narrowed(self, size_bytes: int) -> None:
+        """See Telemetry."""
+        for listener in self._listeners:
+            listener.narrowed(size_bytes)
 
     def accepted(self, report: BatchReport) -> None:
         """See Telemetry."""

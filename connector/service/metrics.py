@@ -51,6 +51,9 @@ class Metrics:
         self._call_seconds = self._histogram("target_connector_target_call_seconds")
         self._body_bytes = self._histogram("target_connector_target_body_bytes")
         self._held = self._counter("target_connector_budget_wait_seconds_total")
+        self._pace = self._gauge("target_connector_budget_pace")
+        self._pace.set(1)
+        self._body_limit = self._gauge("target_connector_target_body_limit_bytes")
         self._batches = self._counter("target_connector_batches_accepted_total")
         self._settled = self._counter("target_connector_records_settled_total")
         self._rows = self._counter("target_connector_rows_accepted_total")
@@ -134,6 +137,14 @@ class Metrics:
     def held(self, seconds: float) -> None:
         """See Telemetry."""
         self._held.inc(seconds)
+
+    def paced(self, pace: float) -> None:
+        """See Telemetry."""
+        self._pace.set(pace)
+
+    def narrowed(self, size_bytes: int) -> None:
+        """See Telemetry."""
+        self._body_limit.set(size_bytes)
 
     def accepted(self, report: BatchReport) -> None:
         """See Telemetry."""

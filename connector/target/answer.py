@@ -49,7 +49,7 @@ class Answer:
         outcome: what to do.
         text: one line for logs and pages, of our own words.
         message: Target's words; they may repeat an id or a value, so they belong in dead letters and nowhere else.
-        status_url: where to ask for the batch's progress, as Target wrote it; only if accepted.
+        status_url: where to ask for the batch's progress, as Target wrote it; empty where it refuses, says Adobe.
         retry_after_s: how long Target asked to wait, if it did.
     """
 
@@ -59,7 +59,14 @@ class Answer:
     status_url: str | None = None
     retry_after_s: float | None = None
 
+    @property
+    def batch_id(self) -> str | None:
+        """Target's name of the batch, if it gave one; opaque."""
+        found = _BATCH_ID.search(self.status_url or "")
+        return None if found is None else found[1]
 
+
+_BATCH_ID = re.compile(r"[?&]batchId=([\w.~%-]{1,100})(?:&|$)", re.ASCII)
 _BY_STATUS: dict[int, Outcome] = {
     HTTPStatus.BAD_REQUEST: Outcome.REFUSED,
     HTTPStatus.UNPROCESSABLE_ENTITY: Outcome.REFUSED,
@@ -86,6 +93,8 @@ def judge(status: int, headers: Mapping[str, str], body: bytes, now: datetime) -
     if 200 <= status < 300:  # noqa: PLR2004 (the class of success)
         return _judge_success(status, body)
     outcome = _BY_STATUS.get(status)
+    if status == HTTPStatus.SERVICE_UNAVAILABLE and "Retry-After" not in headers and _is_page(body):
+        outcome = Outcome.UNAVAILABLE
     if outcome is None:
         outcome = Outcome.MISCONFIGURED if status in _NO_RETRY_HELPS else Outcome.UNAVAILABLE
     return Answer(
@@ -102,8 +111,13 @@ def _judge_success(status: int, body: bytes) -> Answer:
     if success == "true":
         return Answer(Outcome.ACCEPTED, f"HTTP {status}", message, status_url=_field(body, "batchStatus") or None)
     if success == "false":
-        return Answer(Outcome.REFUSED, f"HTTP {status}, success=false", message)
+        return Answer(Outcome.REFUSED, f"HTTP {status}, success=false", message, _field(body, "batchStatus") or None)
     return Answer(Outcome.UNAVAILABLE, f"HTTP {status} with a body that is no answer of Target's")
+
+
+def _is_page(body: bytes) -> bool:
+    """A web page comes from something before Target, which has nothing behind it just now, and counts no calls."""
+    return body[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype", b"<html"))
 
 
 def _field(body: bytes, name: str) -> str | None:

@@ -12,6 +12,7 @@ what survived merging, delivery the rest. The form is that of AdobeDocs profile-
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import quote
 
@@ -29,6 +30,25 @@ HARD_MAX_BYTES: Final = 50_000_000
 # to a form decoder, and Target may or may not be one.
 _NEEDS_ENCODING: Final = r"[^A-Za-z0-9\-_.~]"
 _ASCII: Final = {char: quote(char, safe="") for char in map(chr, range(128)) if quote(char, safe="") != char}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Of one body.
+
+    Attributes:
+        id_type: the name of the first column, thirdPartyId or pcId.
+        max_rows: lines, the header among them.
+        max_bytes: a body is smaller than this.
+    """
+
+    id_type: str
+    max_rows: int = HARD_MAX_ROWS
+    max_bytes: int = HARD_MAX_BYTES
+
+    def narrowed(self, max_bytes: int) -> Limits:
+        """The same, for smaller bodies."""
+        return replace(self, max_bytes=min(max_bytes, self.max_bytes))
 
 
 def encode(rows: pl.DataFrame) -> pl.DataFrame:
@@ -65,41 +85,26 @@ def size_bytes(rows: pl.DataFrame, id_type: str) -> int:
     return len(_header(_attributes(rows), id_type)) + int(_line_bytes(rows).sum())
 
 
-def oversized(rows: pl.DataFrame, id_type: str, max_bytes: int = HARD_MAX_BYTES) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Set apart the rows that no body can hold: alone with the header they are not under `max_bytes`.
+def header_bytes(rows: pl.DataFrame, limits: Limits) -> int:
+    """How many bytes of a body are its header."""
+    return len(_header(_attributes(rows), limits.id_type))
+
+
+def oversized(rows: pl.DataFrame, limits: Limits) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Set apart the rows that no body can hold: alone with the header they are not under the size.
 
     Returns:
         The rows that fit, and those that do not, which are for the dead letters.
     """
-    fits = _line_bytes(rows) < max_bytes - len(_header(_attributes(rows), id_type))
+    fits = _line_bytes(rows) < limits.max_bytes - header_bytes(rows, limits)
     return rows.filter(fits), rows.filter(~fits)
 
 
-def parts(
-    rows: pl.DataFrame, id_type: str, max_rows: int = HARD_MAX_ROWS, max_bytes: int = HARD_MAX_BYTES
-) -> list[pl.DataFrame]:
-    """Cut rows into as few contiguous slices as have bodies inside the limits; none for no rows.
-
-    Args:
-        rows: as for `body`.
-        id_type: as for `body`.
-        max_rows: lines of a body, the header among them.
-        max_bytes: a body is smaller than this.
-
-    Raises:
-        ValueError: a row alone is over the limits; `oversized` sets those apart.
-    """
-    room = max_bytes - 1 - len(_header(_attributes(rows), id_type))
-    ends = _line_bytes(rows).cum_sum()
-    slices: list[pl.DataFrame] = []
-    start, used = 0, 0
-    while start < rows.height:  # once per body, not per row
-        end = min(int(ends.search_sorted(used + room, side="right")), start + max_rows - 1)
-        if end <= start:
-            raise ValueError("a row alone is over the limits of a body")
-        slices.append(rows[start:end])
-        start, used = end, int(ends[end - 1])
-    return slices
+def fitting(rows: pl.DataFrame, limits: Limits) -> int:
+    """How many rows, from the first on, one body can hold; 0 if the first alone is too large."""
+    room = limits.max_bytes - 1 - header_bytes(rows, limits)
+    ends = _line_bytes(rows.head(limits.max_rows - 1)).cum_sum()
+    return int(ends.search_sorted(room, side="right"))
 
 
 def _encoded(text: pl.Series) -> pl.Series:

@@ -1,63 +1,115 @@
 """The account's call budget, as far as it is this replica's.
 
 Target takes 50 calls a minute from an account, all its tools together, and answers 503 beyond (AdobeDocs
-target-limits.md). A replica may use the share of the budget that its partitions are of all partitions, so replicas
-need not talk to each other to stay within it together. Calls are spaced evenly rather than counted: at no place can
-more than the share fall into a minute, a restart forgets nothing that matters, and a share that moves between
-replicas moves at the same pace. Pure: told the time, never waits itself; `delivery` does.
+target-limits.md). Time since 1970 is cut into turns of equal length, and the turns go round all partitions of all
+topics: whoever owns the partition may make one call at the turn's beginning. As a partition has one owner at most,
+replicas stay within the budget together without talking to each other: at any number of them, while partitions move,
+and across restarts. docs/adr/0007 has the arithmetic and what it costs. Pure: told the time, never waits itself;
+`delivery` does.
 """
 
 from __future__ import annotations
 
-MINUTE_S = 60.0
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from connector.records import Partition
+
+MINUTE_S: Final = 60.0
+OPEN_S: Final = 0.5  # a call may begin so long after its turn began: the loop wakes late where a machine is busy
+DRIFT_S: Final = 0.5  # by so much may the replicas' clocks, and the network's delays, differ
+
+# Every replica looks for new partitions each 10 s (`kafka.topics`); until the last one has seen them, the old round
+# must be kept as well.
+OLD_ROUND_S: Final = 60.0
+
+LEAST_PACE: Final = 0.125
+RECOVERY_PER_S: Final = 0.1 / MINUTE_S
 
 
 class Budget:
-    """When the next call may be made."""
+    """When the next call may be made; all times are those of one clock, in seconds since 1970."""
 
-    def __init__(self, calls_per_minute: int, now: float) -> None:
-        """A budget of which nothing is ours yet.
+    def __init__(self, calls_per_minute: int) -> None:
+        """A budget of which nothing is ours yet; `calls_per_minute` are those of the account for all our replicas."""
+        # So many turns and one more begin over a minute apart, though the first was late and the last is early.
+        self._turn_s = (MINUTE_S + OPEN_S + DRIFT_S) / calls_per_minute
+        self._calls_per_minute = calls_per_minute
+        self._held: frozenset[Partition] = frozenset()
+        self._round: Sequence[Partition] = ()
+        self._old_rounds: list[tuple[Sequence[Partition], float]] = []  # and until when they are kept
+        self._spent = -1  # the last turn used
+        self._hold_until = 0.0
+        self._least_pace = 1.0  # at the end of the last hold
+        self._paced_until = 0.0  # at less than full pace: when the next call is due
+
+    def share(self, held: Collection[Partition], everyone: Sequence[Partition], now: float) -> None:
+        """This replica owns `held` of all partitions from now on.
 
         Args:
-            calls_per_minute: of the whole account, for this connector's replicas together.
-            now: any monotonic clock's time, in seconds, as in every method.
+            held: a partition that is not in `everyone` yet has no turn yet.
+            everyone: of all topics, in the same order in all replicas. When that changes, a turn is ours for a minute
+                only if it is by the old order as well: other replicas may not know yet.
+            now: the time.
         """
-        self._calls_per_minute = calls_per_minute
-        self._share = 0.0
-        self._paced_from = now  # the last call, or the time at which the share last grew
-        self._held_until = now
-
-    def set_share(self, assigned: int, partitions: int, now: float) -> None:
-        """This replica owns `assigned` of all `partitions` from now on.
-
-        A share that grows is paced from now: the replica that had it until now may just have made its call.
-        """
-        share = min(1.0, assigned / max(partitions, 1))
-        if share > self._share:
-            self._paced_from = max(self._paced_from, now)
-        self._share = share
-
-    def spacing_s(self) -> float | None:
-        """Seconds between two calls; None if no call may be made.
-
-        Whole calls: three replicas of 35 calls take 11 each and not 11.67, as a minute could hold 12 of those.
-        """
-        calls = self._calls_per_minute * self._share
-        if calls == 0:
-            return None
-        return MINUTE_S / (int(calls) if calls >= 1 else calls)
+        if not self._held.issuperset(held):  # who owned it until now may have used this turn, by its own clock
+            self._spent = max(self._spent, self._turn(now + DRIFT_S))
+        self._held = frozenset(held)
+        if self._round and everyone != self._round:
+            self._old_rounds.append((self._round, now + OLD_ROUND_S))
+        self._round = everyone
+        self._old_rounds = [(old, until) for old, until in self._old_rounds if until > now]
 
     def hold(self, seconds: float, now: float) -> None:
-        """No call for so long: Target said that the account has made too many."""
-        self._held_until = max(self._held_until, now + seconds)
+        """No call for so long, then at half the pace: Target said that the account has made too many."""
+        if now >= self._hold_until:
+            self._least_pace = max(LEAST_PACE, self.pace(now) / 2)
+        self._hold_until = max(self._hold_until, now + seconds)
+        self._paced_until = self._hold_until + self._between_s()
+
+    def pace(self, now: float) -> float:
+        """The part of our turns that may be used: halved by a hold, then a tenth more with each minute without one."""
+        return min(1.0, self._least_pace + RECOVERY_PER_S * max(0.0, now - self._hold_until))
 
     def wait_s(self, now: float) -> float:
-        """Seconds until the next call is allowed; 0 if it is, a minute while no partition is ours."""
-        spacing_s = self.spacing_s()
-        if spacing_s is None:
-            return MINUTE_S
-        return max(0.0, self._paced_from + spacing_s - now, self._held_until - now)
+        """Seconds until the next call is allowed; 0 if it is now, a minute if that is farther away or never."""
+        first = max(now, self._hold_until)
+        if self.pace(now) < 1:
+            # A turn early, so that the mean is right though turns come at intervals that the pace does not divide.
+            first = max(first, self._paced_until - self._between_s())
+        current = self._turn(first)
+        for turn in range(current, current + self._calls_per_minute + 1):
+            begins = first if turn == current else turn * self._turn_s
+            if turn != self._spent and begins < turn * self._turn_s + OPEN_S and self._ours(turn):
+                return min(MINUTE_S, begins - now)
+        return MINUTE_S
+
+    def spare(self, now: float) -> bool:
+        """Whether a call that can wait (the progress of a batch) may be made now.
+
+        It may if the turn of ours before this one was left unused: so such calls take half of our turns at most, none
+        while delivery needs them all, and none while we come back from a throttle. Whoever makes it also `spend`s.
+        """
+        if self.pace(now) < 1 or self.wait_s(now) > 0:
+            return False
+        turn = self._turn(now)
+        before = (past for past in range(turn - 1, turn - 1 - len(self._round), -1) if self._ours(past))
+        return self._spent < next(before, turn)
 
     def spend(self, now: float) -> None:
         """A call is made now."""
-        self._paced_from = now
+        self._spent = self._turn(now)
+        self._paced_until = max(self._paced_until, now) + self._between_s() / self.pace(now)
+
+    def _turn(self, now: float) -> int:
+        return int(now / self._turn_s + 1e-6)  # a microsecond early is in time: clocks and waits are rounded
+
+    def _ours(self, turn: int) -> bool:
+        rounds = [self._round, *(old for old, until in self._old_rounds if turn * self._turn_s < until)]
+        return all(one and one[turn % len(one)] in self._held for one in rounds)
+
+    def _between_s(self) -> float:
+        """Seconds between two turns of ours, on average."""
+        return self._turn_s * max(1, len(self._round)) / max(1, len(self._held))

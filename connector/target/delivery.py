@@ -1,38 +1,37 @@
 """Delivery: brings the rows of a closed window to Target, however long it takes.
 
-Calls within the budget, reads the answer, and acts on it: the same bytes again while Target can't take them, halves
-while it refuses them, until every row is accepted or found to be refused on its own. There is never more than one
-call on the wire, and `quiet` lets the pipeline wait for its end, so that partitions change hands only between calls.
-The pipeline stores offsets; this module knows none.
+Calls within the budget, reads the answer, and acts on it: the same bytes again while Target can't take them or left
+open whether it did, a search for the bad rows while it refuses them, until every row is accepted or was refused on its
+own. There is never more than one call of a batch on the wire, and `quiet` lets the pipeline wait for its end, so that
+partitions change hands only between calls and nothing newer overtakes a batch that is sent again. The pipeline stores
+offsets; this module knows none.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from connector.errors import BlockedError
 from connector.target import batchfile
 from connector.target.answer import Outcome
+from connector.target.search import Search
 from connector.telemetry import Part
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Collection, Sequence
 
     import polars as pl
 
+    from connector.records import Partition
     from connector.target.answer import Answer
     from connector.target.budget import Budget
     from connector.target.client import Client
     from connector.telemetry import Telemetry
 
 LOOK_S = 1.0  # while a call waits, the share may change and partitions may go away
-
-
-ENOUGH_REFUSED = 5  # rows refused on their own, from all over the batch, before anything of it was accepted
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +47,6 @@ class Pace:
     throttle_hold_s: float = 60.0
     backoff_s: float = 1.0
     backoff_max_s: float = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Of one call: rows without the header, bytes of the body."""
-
-    id_type: str
-    max_rows: int
-    max_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +76,7 @@ class Delivery:
         self,
         client: Client,
         budget: Budget,
-        limits: Limits,
+        limits: batchfile.Limits,
         pace: Pace,
         telemetry: Telemetry,
         *,
@@ -104,14 +94,15 @@ class Delivery:
         self._sleep = sleep
         self._random = random
         self._wire = asyncio.Lock()
+        self._passes: int | None = None  # bytes of a body that Target took after it had found a larger one too large
 
     def quiet(self) -> asyncio.Lock:
         """Held with `async with`, says: no call is on the wire, and none begins."""
         return self._wire
 
-    def share(self, assigned: int, partitions: int) -> None:
-        """This replica owns `assigned` of all `partitions`, and may use that share of the budget."""
-        self._budget.set_share(assigned, partitions, self._clock())
+    def share(self, held: Collection[Partition], everyone: Sequence[Partition]) -> None:
+        """This replica owns `held` of all partitions, and may use its turns of the budget (see Budget.share)."""
+        self._budget.share(held, everyone, self._clock())
 
     async def deliver(self, rows: pl.DataFrame, *, ours: Callable[[], bool]) -> Delivered | None:
         """Bring encoded rows to Target.
@@ -128,39 +119,29 @@ class Delivery:
             BlockedError: no retry can help, or Target refuses every part of the batch.
         """
         done = Delivered()
-        fitting, over = batchfile.oversized(rows, self._limits.id_type, self._limits.max_bytes)
+        fitting, over = batchfile.oversized(rows, self._limits)
         done.too_large = [Refused(over[i], "over the size of a batch on its own") for i in range(over.height)]
-        todo = deque(batchfile.parts(fitting, self._limits.id_type, self._limits.max_rows, self._limits.max_bytes))
-        while todo:
-            part = todo.popleft()
+        search = Search(fitting, self._limits if self._passes is None else self._limits.narrowed(self._passes + 1))
+        while (part := search.next()) is not None:
             body = await asyncio.to_thread(batchfile.body, part, self._limits.id_type)
             answer = await self._insist(body, done, ours)
             if answer is None:
                 return None
             if answer.outcome is Outcome.ACCEPTED:
+                search.accepted(len(body))
                 done.rows += part.height
                 done.size_bytes += len(body)
                 done.status_url = answer.status_url
-            elif part.height > 1:
-                half = part.height // 2
-                todo.extendleft((part[half:], part[:half]))
             else:
-                self._set_apart(part, answer, done, last=not todo)
-                if not done.rows:
-                    todo.rotate(1)  # the largest part next: it tells soonest whether anything is accepted at all
+                _search_on(search, answer, len(body), done)
+        self._learn(search.proven)
         return done
 
-    @staticmethod
-    def _set_apart(row: pl.DataFrame, answer: Answer, done: Delivered, *, last: bool) -> None:
-        """Note a row that Target did not take on its own; if it takes none at all, it is not the row that is wrong."""
-        kind = done.too_large if answer.outcome is Outcome.TOO_LARGE else done.refused
-        kind.append(Refused(row, f"{answer.text}: {answer.message}"))
-        if not done.rows and not last and len(done.refused) >= ENOUGH_REFUSED:
-            msg = (
-                f"Target refuses every row of a batch ({answer.text}); check target.client, target.id_type and the"
-                " attribute names, then start again"
-            )
-            raise BlockedError(msg)
+    def _learn(self, size_bytes: int | None) -> None:
+        """Cut the batches to come to the size that passed after a 413, for the life of this process."""
+        if size_bytes is not None and (self._passes is None or size_bytes < self._passes):
+            self._passes = size_bytes
+            self._telemetry.narrowed(size_bytes)
 
     async def _insist(self, body: bytes, done: Delivered, ours: Callable[[], bool]) -> Answer | None:
         """Send the same bytes until the answer is about them and not about Target; None if `ours` said no."""
@@ -171,6 +152,8 @@ class Delivery:
                 if not ours():
                     self._telemetry.trouble(Part.TARGET, None)  # none of ours any more
                     return None
+                if self._budget.wait_s(self._clock()) > 0:
+                    continue  # the turn was over, or was taken, when the wire was free
                 answer = await self._call(body)
             done.calls += 1
             match answer.outcome:
@@ -183,7 +166,9 @@ class Delivery:
                 case Outcome.THROTTLED:
                     hold_s = max(answer.retry_after_s or 0.0, self._pace.throttle_hold_s)
                     self._budget.hold(hold_s, self._clock())
-                    self._telemetry.trouble(Part.TARGET, f"throttled, next call in {hold_s:.0f} s ({answer.text})")
+                    self._telemetry.trouble(
+                        Part.TARGET, f"throttled, next call in {hold_s:.0f} s, then at a slower pace ({answer.text})"
+                    )
                 case Outcome.UNAUTHORIZED:
                     self._telemetry.trouble(
                         Part.TARGET,
@@ -198,6 +183,7 @@ class Delivery:
     async def _call(self, body: bytes) -> Answer:
         began = self._clock()
         self._budget.spend(began)
+        self._telemetry.paced(self._budget.pace(began))
         answer = await self._client.post(body)
         self._telemetry.called(answer.outcome, self._clock() - began, len(body))
         return answer
@@ -215,3 +201,23 @@ class Delivery:
         until = self._clock() + longest_s * self._random.uniform(0.5, 1.0)
         while ours() and (wait_s := until - self._clock()) > 0:
             await self._sleep(min(wait_s, LOOK_S))
+
+
+def _search_on(search: Search, answer: Answer, size_bytes: int, done: Delivered) -> None:
+    """Go on with the search after an answer that is about the rows, and note a row that Target does not take alone.
+
+    Raises:
+        BlockedError: it takes no row at all, so that the rows are not to blame; none becomes a dead letter.
+    """
+    too_large = answer.outcome is Outcome.TOO_LARGE
+    row = search.too_large(size_bytes) if too_large else search.refused()
+    if row is not None:
+        batch = f" (batch {answer.batch_id})" if answer.batch_id else ""
+        kind = done.too_large if too_large else done.refused
+        kind.append(Refused(row, f"{answer.text}: {answer.message}{batch}"))
+    if search.hopeless:
+        msg = (
+            f"Target refuses every row of a batch ({answer.text}); check target.client, target.id_type and the"
+            " attribute names, then start again"
+        )
+        raise BlockedError(msg)

@@ -39,6 +39,10 @@ REFUSED = b"<response><success>false</success><batchStatus></batchStatus><messag
         pytest.param(403, b"Forbidden", Outcome.UNAUTHORIZED, id="403 asks for another token"),
         pytest.param(429, b"", Outcome.THROTTLED, id="429 is throttled"),
         pytest.param(503, b"", Outcome.THROTTLED, id="503 is throttled"),
+        pytest.param(503, b"Service Unavailable", Outcome.THROTTLED, id="503 with text is throttled"),
+        pytest.param(503, b"\n<!DOCTYPE html><html>", Outcome.UNAVAILABLE, id="503 with a web page is no throttle"),
+        pytest.param(503, b"<HTML><head>", Outcome.UNAVAILABLE, id="503 with an old web page as well"),
+        pytest.param(429, b"<html>slow down</html>", Outcome.THROTTLED, id="429 is throttled whatever its body"),
         pytest.param(408, b"", Outcome.UNAVAILABLE, id="408 is tried again"),
         pytest.param(500, b"", Outcome.UNAVAILABLE, id="500 is tried again"),
         pytest.param(504, b"", Outcome.UNAVAILABLE, id="504 is tried again"),
@@ -68,6 +72,29 @@ def test_an_unescaped_ampersand_is_mended() -> None:
     answer = judge(200, {}, body, NOW)
     assert answer.outcome is Outcome.ACCEPTED
     assert answer.status_url == STATUS_URL + "&mboxPC=1&x=2"
+
+
+def test_a_web_page_that_says_when_to_come_back_is_a_throttle() -> None:
+    """A 503 with Retry-After is obeyed, whoever made its page."""
+    answer = judge(503, {"Retry-After": "90"}, b"<html>busy</html>", NOW)
+    assert (answer.outcome, answer.retry_after_s) == (Outcome.THROTTLED, 90)
+
+
+@pytest.mark.parametrize(
+    ("address", "batch_id"),
+    [
+        pytest.param(STATUS_URL, "demo-1701473848678-13029383", id="the only parameter"),
+        pytest.param("http://x/batchStatus?m2Node=00&amp;batchId=demo-1", "demo-1", id="one of two"),
+        pytest.param("", None, id="no address, as Adobe documents"),
+        pytest.param("http://x/batchStatus?batchId=forged line", None, id="no name of a batch"),
+        pytest.param("http://x/batchStatus?otherbatchId=1", None, id="another parameter"),
+    ],
+)
+def test_a_refusal_may_name_its_batch(address: str, batch_id: str | None) -> None:
+    """Where a refusal holds a status address, the dead letters can tell the batch."""
+    body = REFUSED.replace(b"<batchStatus></batchStatus>", f"<batchStatus>{address}</batchStatus>".encode())
+    answer = judge(200, {}, body, NOW)
+    assert (answer.outcome, answer.batch_id) == (Outcome.REFUSED, batch_id)
 
 
 def test_targets_words_stay_out_of_the_text_for_logs() -> None:

@@ -9,7 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connector.records import ASSIGNMENT, ID, OFFSET
-from connector.target.batchfile import HARD_MAX_BYTES, HARD_MAX_ROWS, body, encode, oversized, parts, size_bytes
+from connector.target.batchfile import (
+    HARD_MAX_BYTES,
+    HARD_MAX_ROWS,
+    Limits,
+    body,
+    encode,
+    fitting,
+    oversized,
+    size_bytes,
+)
 
 
 def table(rows: list[tuple[str | None, ...]], *names: str) -> pl.DataFrame:
@@ -19,6 +28,16 @@ def table(rows: list[tuple[str | None, ...]], *names: str) -> pl.DataFrame:
 def plain(count: int) -> pl.DataFrame:
     """Rows of 9 bytes each with their line feed, under a header of 12."""
     return table([(f"id-{n:02d}", "xx") for n in range(count)], "a")
+
+
+def parts(rows: pl.DataFrame, limits: Limits) -> list[pl.DataFrame]:
+    """Cut from the front, as long as there are rows."""
+    found: list[pl.DataFrame] = []
+    while rows.height:
+        height = fitting(rows, limits)
+        assert height > 0
+        found, rows = [*found, rows[:height]], rows[height:]
+    return found
 
 
 def test_golden_bytes() -> None:
@@ -93,8 +112,8 @@ def test_size_is_that_of_the_body(rows: list[tuple[str | None, ...]]) -> None:
 def test_parts_of_a_batch_within_the_limits_is_the_batch() -> None:
     """Nothing is cut without need, and no rows make no body."""
     rows = plain(5)
-    assert [part.height for part in parts(rows, "pcId")] == [5]
-    assert parts(rows.head(0), "pcId") == []
+    assert fitting(rows, Limits("pcId")) == 5
+    assert fitting(rows.head(0), Limits("pcId")) == 0
 
 
 @pytest.mark.parametrize(
@@ -112,7 +131,7 @@ def test_parts_of_a_batch_within_the_limits_is_the_batch() -> None:
 def test_parts_keep_both_limits(max_rows: int, max_bytes: int, heights: list[int]) -> None:
     """Slices are as few as the limits allow and in order; a body stays under the bytes and at the rows at most."""
     rows = plain(10)
-    found = parts(rows, "pcId", max_rows, max_bytes)
+    found = parts(rows, Limits("pcId", max_rows, max_bytes))
     assert [part.height for part in found] == heights
     assert pl.concat(found).equals(rows)
     assert all(len(body(part, "pcId")) < max_bytes for part in found)
@@ -121,18 +140,17 @@ def test_parts_keep_both_limits(max_rows: int, max_bytes: int, heights: list[int
 def test_a_row_that_no_body_can_hold_is_set_apart() -> None:
     """What alone is too large goes to the dead letters; the others are sent, and one byte decides."""
     rows = table([("a", "x" * 10), ("b", "x" * 11), ("c", None)], "a")
-    max_bytes = len(b"batch=pcId,a\na,") + 10 + 1
-    fits, too_large = oversized(rows, "pcId", max_bytes)
+    limits = Limits("pcId", max_bytes=len(b"batch=pcId,a\na,") + 10 + 1)
+    fits, too_large = oversized(rows, limits)
     assert (fits[ID].to_list(), too_large[ID].to_list()) == (["a", "c"], ["b"])
-    assert pl.concat(parts(fits, "pcId", max_bytes=max_bytes)).equals(fits)
-    with pytest.raises(ValueError, match="over the limits"):
-        parts(rows, "pcId", max_bytes=max_bytes)
+    assert pl.concat(parts(fits, limits)).equals(fits)
+    assert fitting(too_large, limits) == 0
 
 
 def test_the_hard_limits_are_adobes() -> None:
     """500,000 rows with the header, and under 50 MB in the smaller of the two megabytes."""
     rows = pl.select(pl.int_range(HARD_MAX_ROWS, dtype=pl.Int64).cast(pl.String).alias(ID), a=pl.lit("x" * 90))
-    found = parts(rows, "pcId")
+    found = parts(rows, Limits("pcId"))
     assert sum(part.height for part in found) == HARD_MAX_ROWS == 500_000
     assert len(found) == 2
     assert all(1 + part.height <= 500_000 for part in found)
@@ -147,8 +165,9 @@ ROWS = st.lists(st.tuples(ENCODED.filter(bool), st.none() | ENCODED), max_size=3
 def test_parts_lose_nothing(rows: list[tuple[str | None, ...]], max_rows: int, max_bytes: int) -> None:
     """Whatever the limits, each row is in exactly one part or set apart, and no two neighbours would fit together."""
     frame = table(rows, "a")
-    fits, too_large = oversized(frame, "pcId", max_bytes)
-    found = parts(fits, "pcId", max_rows, max_bytes)
+    limits = Limits("pcId", max_rows, max_bytes)
+    fits, too_large = oversized(frame, limits)
+    found = parts(fits, limits)
     assert pl.concat([fits.head(0), *found]).equals(fits)
     assert fits.height + too_large.height == frame.height
     assert all(0 < part.height < max_rows and len(body(part, "pcId")) < max_bytes for part in found)

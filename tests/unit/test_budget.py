@@ -1,4 +1,4 @@
-"""The call budget: never more than the share in any minute, whatever happens to the share."""
+"""The call budget: never more calls than the account has in any minute, whatever happens to the replicas."""
 
 from __future__ import annotations
 
@@ -8,78 +8,202 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connector.target.budget import MINUTE_S, Budget
+from connector.records import Partition
+from connector.target.budget import DRIFT_S, MINUTE_S, OPEN_S, Budget
+
+EPOCH = 1_790_000_000.0  # seconds since 1970, as large as those that a clock gives
 
 
-def calls_until(budget: Budget, start: float, end: float) -> list[float]:
-    """The times of calls of a replica that always wants to call."""
+def partitions(count: int, topic: str = "crm.customers") -> list[Partition]:
+    return [Partition(topic, number) for number in range(count)]
+
+
+def alone(per_minute: int = 35, count: int = 4, now: float = EPOCH) -> Budget:
+    """A replica that owns everything."""
+    budget = Budget(per_minute)
+    budget.share(partitions(count), partitions(count), now)
+    return budget
+
+
+def calls_until(budget: Budget, start: float, end: float, late: float = 0.0) -> list[float]:
+    """The times of calls of a replica that always wants to call, and wakes so late for each."""
     now, calls = start, []
     while (now := now + budget.wait_s(now)) < end:
-        budget.spend(now)
-        calls.append(now)
+        now += late
+        if budget.wait_s(now) == 0:
+            budget.spend(now)
+            calls.append(now)
     return calls
 
 
 def most_in_a_minute(calls: list[float]) -> int:
-    """The most calls in any half-open minute (a hair is taken off for the clock's rounding)."""
+    """The most calls in any half-open minute."""
     ordered = sorted(calls)
-    return max((sum(t <= c < t + MINUTE_S - 1e-6 for c in ordered) for t in ordered), default=0)
+    return max((sum(t <= c < t + MINUTE_S for c in ordered) for t in ordered), default=0)
 
 
 def test_nothing_may_be_called_before_a_partition_is_ours() -> None:
-    """A replica without partitions has no share."""
-    budget = Budget(35, 0.0)
-    assert budget.wait_s(1000.0) == MINUTE_S
-    budget.set_share(0, 12, 1000.0)
-    assert budget.wait_s(2000.0) == MINUTE_S
+    """A replica without partitions, or that does not know yet how many there are, has no turn."""
+    budget = Budget(35)
+    assert budget.wait_s(EPOCH) == MINUTE_S
+    budget.share([], partitions(12), EPOCH)
+    assert budget.wait_s(EPOCH) == MINUTE_S
+    budget.share(partitions(1), [], EPOCH)
+    assert budget.wait_s(EPOCH) == MINUTE_S
+    budget.share(partitions(12)[11:], partitions(11), EPOCH)
+    assert budget.wait_s(EPOCH) == MINUTE_S
 
 
-def test_the_first_call_waits_one_space_and_no_longer() -> None:
-    """A fresh replica may have followed another one, so its first call keeps the distance; then it may call."""
-    budget = Budget(30, 0.0)
-    budget.set_share(4, 4, 10.0)
-    assert budget.wait_s(10.0) == pytest.approx(2.0)
-    assert budget.wait_s(12.0) == 0
+def test_one_replica_has_all_turns() -> None:
+    """Whoever owns all partitions may call 35 times in a minute less a hair, and soon after it got them."""
+    calls = calls_until(alone(), EPOCH, EPOCH + 600)
+    assert calls[0] - EPOCH <= 2 * 61 / 35
+    assert len(calls) >= 340
+    assert most_in_a_minute(calls) == 35
 
 
-@pytest.mark.parametrize("replicas", [1, 2, 3, 5, 7, 35])
-def test_replicas_together_stay_within_the_account(replicas: int) -> None:
-    """Replicas that share all partitions never make more calls together than the account has, in any minute."""
-    calls: list[float] = []
+@pytest.mark.parametrize("late", [pytest.param(0.0, id="on time"), pytest.param(0.4, id="late")])
+@pytest.mark.parametrize("per_minute", [1, 2, 5, 35, 50])
+@pytest.mark.parametrize("replicas", [1, 2, 3, 5, 7, 35, 80])
+def test_replicas_together_stay_within_the_account(replicas: int, per_minute: int, late: float) -> None:
+    """Replicas never make more calls together than the account has, not even if they are more than the calls."""
+    everyone, calls = partitions(80), []
     for number in range(replicas):
-        budget = Budget(35, 0.0)
-        budget.set_share(1, replicas, 0.1 * number)
-        calls += calls_until(budget, 0.0, 300.0)
-    assert most_in_a_minute(calls) <= 35
+        budget = Budget(per_minute)
+        budget.share(everyone[number::replicas], everyone, EPOCH)
+        # Every other one wakes late.
+        calls += calls_until(budget, EPOCH, EPOCH + 300, late if number % 2 else 0.0)
+    assert most_in_a_minute(calls) <= per_minute
+    assert len(calls) >= 300 / 61 * per_minute - 2
 
 
 def test_a_share_below_one_call_a_minute_is_still_a_share() -> None:
     """With more replicas than calls each waits over a minute between two calls, but none starves."""
-    budget = Budget(10, 0.0)
-    budget.set_share(1, 20, 0.0)
-    assert [b - a for a, b in pairwise(calls_until(budget, 0.0, 1000.0))] == pytest.approx([120.0] * 7)
+    everyone = partitions(20)
+    for number in range(20):
+        budget = Budget(10)
+        budget.share(everyone[number : number + 1], everyone, EPOCH)
+        calls = calls_until(budget, EPOCH, EPOCH + 1000)
+        assert [b - a for a, b in pairwise(calls)] == pytest.approx([122.0] * (len(calls) - 1))
+        assert len(calls) >= 7
+
+
+def test_a_turn_is_missed_rather_than_taken_late() -> None:
+    """A call late in its turn would come too close to those a minute on."""
+    budget = alone(per_minute=10)
+    turn_s = budget.wait_s(EPOCH) + EPOCH
+    assert budget.wait_s(turn_s + OPEN_S - 0.01) == 0
+    assert budget.wait_s(turn_s + OPEN_S + 0.01) == pytest.approx(6.1 - OPEN_S - 0.01)
+
+
+def test_a_partition_that_changes_hands_within_a_turn_gives_no_second_call() -> None:
+    """The old owner may have called at the beginning of this turn, so the new one waits for the next."""
+    budget = alone(per_minute=10)
+    turn = EPOCH + budget.wait_s(EPOCH)
+    other = Budget(10)
+    other.share(partitions(4), partitions(4), turn + 0.1)
+    assert other.wait_s(turn + 0.1) == pytest.approx(6.0)
 
 
 def test_a_hold_stops_every_call() -> None:
     """After a throttle nothing is called before the hold is over; a shorter hold does not end a longer one."""
-    budget = Budget(35, 0.0)
-    budget.set_share(1, 1, 0.0)
-    budget.hold(60.0, 100.0)
-    budget.hold(5.0, 101.0)
-    assert budget.wait_s(101.0) == pytest.approx(59.0)
-    assert budget.wait_s(160.0) == 0
+    budget = alone()
+    budget.hold(60.0, EPOCH + 100)
+    budget.hold(5.0, EPOCH + 101)
+    assert budget.wait_s(EPOCH + 101) >= 59.0
+    assert calls_until(budget, EPOCH + 100, EPOCH + 170)[0] >= EPOCH + 160
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(st.floats(1, 90), st.integers(1, 6)), min_size=1, max_size=6), st.integers(6, 50))
-def test_rebalances_keep_the_account_within_its_budget(phases: list[tuple[float, int]], per_minute: int) -> None:
-    """However often partitions move between replicas, each replica adds at most one call to the account's minute."""
-    partitions, now, calls = 60, 0.0, []
-    budgets = [Budget(per_minute, 0.0) for _ in range(6)]
-    for seconds, replicas in phases:
-        for index, budget in enumerate(budgets):
-            budget.set_share(partitions // replicas if index < replicas else 0, partitions, now)
-        for budget in budgets[:replicas]:
-            calls += calls_until(budget, now, now + seconds)
+def test_after_a_hold_the_pace_is_half_and_grows_by_a_tenth_each_minute() -> None:
+    """Target's throttle is answered by half the calls, and the full number comes back after five minutes."""
+    budget = alone()
+    assert budget.pace(EPOCH) == 1
+    budget.hold(60.0, EPOCH)
+    calls = calls_until(budget, EPOCH, EPOCH + 60 + 420)
+    minutes = [sum(EPOCH + 60 * n <= call < EPOCH + 60 * (n + 1) for call in calls) for n in range(8)]
+    assert minutes[0] == 0
+    assert minutes[1] == pytest.approx(35 * 0.55, abs=2)
+    assert minutes[2] == pytest.approx(35 * 0.65, abs=2)
+    assert minutes[4] == pytest.approx(35 * 0.85, abs=2)
+    assert minutes[7] in {34, 35}
+    assert budget.pace(EPOCH + 60 + 300) == 1
+
+
+def test_each_throttle_halves_again_down_to_an_eighth() -> None:
+    """A Target that goes on throttling gets fewer and fewer calls, but some."""
+    budget, now, paces = alone(), EPOCH, []
+    for _ in range(6):
+        budget.hold(60.0, now)
+        now += 60
+        paces.append(budget.pace(now))
+    assert paces == [0.5, 0.25, 0.125, 0.125, 0.125, 0.125]
+    assert len(calls_until(budget, now, now + 60)) >= 4
+
+
+def test_a_shared_pace_is_half_of_the_share() -> None:
+    """A replica with a third of the partitions comes back at half of its third."""
+    budget, everyone = Budget(36), partitions(12)
+    budget.share(everyone[::3], everyone, EPOCH)
+    budget.hold(60.0, EPOCH)
+    assert len(calls_until(budget, EPOCH + 60, EPOCH + 120)) == pytest.approx(36 / 3 * 0.55, abs=1)
+
+
+def test_a_spare_call_takes_no_turn_that_delivery_needs() -> None:
+    """Calls that can wait get every other turn while nothing is delivered, none while all turns are used."""
+    idle, spare, now = alone(), 0, EPOCH
+    while (now := now + max(idle.wait_s(now), 0.01)) < EPOCH + 61:
+        if idle.spare(now):
+            idle.spend(now)
+            spare += 1
+    assert 16 <= spare <= 18
+    busy, now = alone(), EPOCH
+    busy.spend(now + busy.wait_s(now))
+    for _ in range(100):
+        now += busy.wait_s(now)
+        assert not busy.spare(now)
+        busy.spend(now)
+
+
+def test_there_is_no_spare_call_after_a_throttle() -> None:
+    """Until the pace is full again every call is for rows."""
+    budget = alone()
+    budget.hold(60.0, EPOCH)
+    times = [EPOCH + 60 + n / 10 for n in range(2900)]
+    assert not any(budget.spare(time) for time in times)
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> tuple[int, list[tuple[float, list[int], int, bool]]]:
+    """Calls a minute, and phases: how long, the owner of each partition, how many partitions there are, a hold."""
+    phases, count = [], draw(st.integers(1, 8))
+    for _ in range(draw(st.integers(1, 6))):
+        count += draw(st.sampled_from([0, 0, 0, 1, 4]))
+        owners = draw(st.lists(st.integers(0, 5), min_size=count, max_size=count))
+        phases.append((draw(st.floats(0.5, 90)), owners, count, draw(st.integers(0, 9)) == 0))
+    return draw(st.integers(1, 50)), phases
+
+
+@settings(max_examples=120, deadline=None)
+@given(histories(), st.lists(st.floats(0, 0.5), min_size=6, max_size=6), st.lists(st.floats(0, 0.45), min_size=6))
+def test_no_minute_ever_holds_more_than_the_account_has(
+    history: tuple[int, list[tuple[float, list[int], int, bool]]], clocks: list[float], late: list[float]
+) -> None:
+    """However partitions move and topics grow, with clocks and wake-ups that differ, six replicas keep the budget.
+
+    Replicas learn of a grown topic at different times: an odd one only in the phase after.
+    """
+    per_minute, phases = history
+    now, calls, known = EPOCH, [], dict.fromkeys(range(6), phases[0][2])
+    budgets = [Budget(per_minute) for _ in range(6)]
+    for seconds, owners, count, held in phases:
+        for number, budget in enumerate(budgets):
+            if number % 2 == 0 or seconds > 10:
+                known[number] = count
+            mine = [Partition("crm.customers", p) for p, owner in enumerate(owners) if owner == number]
+            at = now + clocks[number] - DRIFT_S
+            budget.share(mine, partitions(known[number]), at)
+            if held:
+                budget.hold(30.0, at)
+            calls += [call - at + now for call in calls_until(budget, at, at + seconds, late[number])]
         now += seconds
-    assert most_in_a_minute(calls) <= per_minute + len(budgets)
+    assert most_in_a_minute(calls) <= per_minute

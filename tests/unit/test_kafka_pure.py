@@ -115,9 +115,13 @@ def test_the_brake_never_trips_on_few(lists: list[tuple[int, int]]) -> None:
 def test_topics_are_found_by_name_and_by_expression() -> None:
     """Missing names are told; an expression that matches nothing is not a missing name."""
     existing = {"crm.customers": 12, "crm.orders": 3, "pos": 1}
-    assert match(["crm.customers", "gone"], existing) == TopicState(["crm.customers"], 12, ["gone"])
-    assert match([r"^crm\..*", "pos"], existing) == TopicState(["crm.customers", "crm.orders", "pos"], 16, [])
-    assert match(["^none"], existing) == TopicState([], 0, [])
+    assert match(["crm.customers", "gone"], existing) == TopicState(
+        ["crm.customers"], [Partition("crm.customers", number) for number in range(12)], ["gone"]
+    )
+    found = match([r"^crm\..*", "pos"], existing)
+    assert (found.topics, len(found.partitions), found.missing) == (["crm.customers", "crm.orders", "pos"], 16, [])
+    assert found.partitions == sorted(found.partitions)
+    assert match(["^none"], existing) == TopicState([], [], [])
 
 
 def test_the_consumer_never_stores_or_skips_by_itself() -> None:
