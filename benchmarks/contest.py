@@ -7,6 +7,7 @@ were settled and the sink has exactly the rows that the contender says it delive
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from benchmarks.stopwatch import Result, Task
+from connector.__main__ import FREED_AT_ONCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +40,7 @@ def run(bootstrap_servers: str, topic: str, events: int, rounds: int) -> dict[st
         RuntimeError: a contender failed, or did not deliver what it should.
     """
     results: dict[str, list[Result]] = {name: [] for name in CONTENDERS}
-    with _sink() as sink:
+    with sink_at() as sink:
         for number in range(rounds):
             for name, module in CONTENDERS.items():
                 group = f"benchmark-{uuid.uuid4().hex[:8]}"
@@ -52,7 +54,12 @@ def run(bootstrap_servers: str, topic: str, events: int, rounds: int) -> dict[st
 
 def start(module: str, *arguments: str) -> subprocess.Popen[str]:
     """Starts a module of this folder; its standard output is ours to read."""
-    return subprocess.Popen([sys.executable, "-m", module, *arguments], stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [sys.executable, "-m", module, *arguments],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=FREED_AT_ONCE | os.environ,  # as the command has it
+    )
 
 
 def answer(process: subprocess.Popen[str], most_s: float = _MOST_S) -> str:
@@ -83,8 +90,9 @@ def _check(name: str, result: Result, events: int, taken: int) -> None:
 
 
 @contextmanager
-def _sink() -> Iterator[str]:
-    process = start("benchmarks.sink")
+def sink_at(port: int = 0) -> Iterator[str]:
+    """Runs a sink and gives its address; port 0 is any free one."""
+    process = start("benchmarks.sink", f"--port={port}")
     try:
         if process.stdout is None or not (url := process.stdout.readline().strip()):
             raise RuntimeError("the sink did not start")

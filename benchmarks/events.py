@@ -1,7 +1,7 @@
 """The change events that all contenders read, and the process that writes them to a topic.
 
-Owns the schema, the events and the mapping that every contender has to apply. The same count and number of ids always
-give the same events. `python -m benchmarks.events` fills a topic; `road` starts it, to stay a small process itself.
+Owns the schema, the events and the mapping that every contender has to apply. The same arguments always give the
+same events. `python -m benchmarks.events` fills a topic; `road` starts it, to stay a small process itself.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ import argparse
 import io
 import json
 import random
+import string
 import struct
+import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,7 +20,7 @@ import fastavro
 from confluent_kafka import Producer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 PARTITIONS: Final = 8
 ID: Final = "customer_id"
@@ -48,12 +50,19 @@ _SEGMENTS: Final = ("frequent-traveller", "weekend-shopper", "newcomer", "busine
 _NONE_OF: Final = 10  # one event of so many lacks a nullable field
 
 
-def events(count: int, ids: int) -> Iterator[tuple[str, bytes]]:
-    """Gives id and value, in Confluent's framing, of so many events over so many customers, drawn evenly."""
+def events(count: int, ids: int, padding: int = 0) -> Iterator[tuple[str, bytes]]:
+    """Gives id and value, in Confluent's framing, of so many events over so many customers, drawn evenly.
+
+    Args:
+        count: of the events.
+        ids: of the customers.
+        padding: letters that every event's segment is longer by, no two events alike.
+    """
     chance = random.Random(7)  # noqa: S311 (test data; the seed makes it the same each time)
     schema = fastavro.parse_schema(SCHEMA)
     header = b"\0" + struct.pack(">I", SCHEMA_ID)
     began = datetime(2026, 11, 24, tzinfo=UTC)
+    letters = "".join(chance.choices(string.ascii_letters, k=100_000 + padding))
     for number in range(count):
         customer = f"customer-{chance.randrange(ids):08}"
         datum = io.BytesIO()
@@ -62,7 +71,7 @@ def events(count: int, ids: int) -> Iterator[tuple[str, bytes]]:
             "tier": chance.choice(_TIERS),
             "city": chance.choice(_CITIES) if chance.randrange(_NONE_OF) else None,
             "country": chance.choice(_COUNTRIES),
-            "segment": chance.choice(_SEGMENTS),
+            "segment": chance.choice(_SEGMENTS) + _piece(letters, number, padding),
             "points": chance.randrange(100_000),
             "lifetime_value": chance.randrange(1_000_000) / 100,
             "newsletter": chance.random() < 0.5,
@@ -73,8 +82,13 @@ def events(count: int, ids: int) -> Iterator[tuple[str, bytes]]:
         yield customer, header + datum.getvalue()
 
 
-def fill(bootstrap_servers: str, topic: str, count: int, ids: int) -> int:
-    """Writes the events, keyed by id.
+def _piece(letters: str, number: int, length: int) -> str:
+    start = number % (len(letters) - length)
+    return letters[start : start + length]
+
+
+def fill(bootstrap_servers: str, topic: str, written: Iterable[tuple[str, bytes]], rate: float | None = None) -> int:
+    """Writes events, keyed by id, as fast as it can or `rate` a second.
 
     Returns:
         The bytes of all values together.
@@ -86,13 +100,16 @@ def fill(bootstrap_servers: str, topic: str, count: int, ids: int) -> int:
         {"bootstrap.servers": bootstrap_servers, "linger.ms": 50, "queue.buffering.max.messages": 500_000}
     )
     size_bytes = failed = 0
+    began = time.monotonic()
 
     def delivered(error: object, _message: object) -> None:
         nonlocal failed
         failed += error is not None
 
-    for customer, value in events(count, ids):
+    for number, (customer, value) in enumerate(written):
         size_bytes += len(value)
+        if rate and number % 100 == 0:
+            time.sleep(max(0.0, began + number / rate - time.monotonic()))
         while True:
             try:
                 producer.produce(topic, value, customer, on_delivery=delivered)
@@ -114,8 +131,11 @@ def main() -> None:
     parser.add_argument("--topic", required=True)
     parser.add_argument("--events", type=int, required=True)
     parser.add_argument("--ids", type=int, required=True)
+    parser.add_argument("--padding", type=int, default=0)
+    parser.add_argument("--rate", type=float, help="events a second; default: as fast as it can")
     given = parser.parse_args()
-    size_bytes = fill(given.bootstrap_servers, given.topic, given.events, given.ids)
+    written = events(given.events, given.ids, given.padding)
+    size_bytes = fill(given.bootstrap_servers, given.topic, written, given.rate)
     print(json.dumps({"bytes_per_event": size_bytes / given.events}))
 
 

@@ -10,20 +10,9 @@ import argparse
 import json
 import os
 import sys
-import uuid
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
-from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewTopic
-
-from benchmarks import contest, figures
+from benchmarks import brokers, contest, figures
 from benchmarks.events import PARTITIONS
-from tests.containers import KAFKA_IMAGE, Kafka, missing
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from concurrent.futures import Future
 
 QUICK_EVENTS = 300_000
 IDLE_LOAD = 0.5  # over the last minute
@@ -33,12 +22,12 @@ def main() -> None:
     """Measures and prints."""
     _say_if_busy()
     given = _options()
-    with _kafka(given.bootstrap_servers) as brokers, _topic(brokers) as topic:
+    with brokers.kafka(given.bootstrap_servers) as address, brokers.topic(address) as topic:
         print(f"writing {given.events:,} events over {given.ids:,} ids", file=sys.stderr)
-        where = [f"--bootstrap-servers={brokers}", f"--topic={topic}"]
+        where = [f"--bootstrap-servers={address}", f"--topic={topic}"]
         filled = contest.start("benchmarks.events", *where, f"--events={given.events}", f"--ids={given.ids}")
         size = json.loads(contest.answer(filled))["bytes_per_event"]
-        results = contest.run(brokers, topic, given.events, given.rounds)
+        results = contest.run(address, topic, given.events, given.rounds)
     print(f"{given.events:,} events of {size:.0f} bytes over {given.ids:,} ids, {PARTITIONS} partitions;", end=" ")
     print(f"medians of {given.rounds}\n\n{figures.contest(results)}\n")
     waited = sum(one.budget_wait_s for runs in results.values() for one in runs)
@@ -63,33 +52,6 @@ def _say_if_busy() -> None:
     """Others on the same cores slow the contenders that need both of them more than those that need one."""
     if (load := os.getloadavg()[0]) > IDLE_LOAD:
         print(f"this machine is busy (load {load:.1f}): the figures will be too low, and not alike", file=sys.stderr)
-
-
-@contextmanager
-def _kafka(running: str | None) -> Iterator[str]:
-    if running is not None:
-        yield running
-        return
-    if (why_not := missing(KAFKA_IMAGE)) is not None:
-        sys.exit(f"{why_not}; give --bootstrap-servers of a Kafka that runs")
-    with Kafka() as broker:
-        yield broker.address
-
-
-@contextmanager
-def _topic(brokers: str) -> Iterator[str]:
-    admin = AdminClient({"bootstrap.servers": brokers, "log_level": 4})  # warnings and worse
-    name = f"benchmark-{uuid.uuid4().hex[:8]}"
-    _done(admin.create_topics([NewTopic(name, PARTITIONS, 1)]).values())
-    try:
-        yield name
-    finally:
-        _done(admin.delete_topics([name]).values())
-
-
-def _done(futures: Iterable[Future[None]]) -> None:
-    for future in futures:
-        future.result(30)
 
 
 if __name__ == "__main__":

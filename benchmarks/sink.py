@@ -5,6 +5,7 @@ It reads a body to its end and counts line feeds; a real Target does more, so wh
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 from typing import Final
 
@@ -50,14 +51,16 @@ class Sink:
         return web.json_response({"rows": self.rows, "calls": self.calls, "size_bytes": self.size_bytes})
 
 
-async def serve() -> None:
+async def serve(port: int) -> None:
     """Serves until it is ended; prints its address first."""
     runner = web.AppRunner(Sink().app(), access_log=None)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
     print(f"http://127.0.0.1:{runner.addresses[0][1]}", flush=True)
     await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
-    uvloop.run(serve())
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.sink")
+    parser.add_argument("--port", type=int, default=0, help="default: any free one")
+    uvloop.run(serve(parser.parse_args().port))

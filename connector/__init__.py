@@ -2,6 +2,7 @@
 
 In reading order:
 
+- `__main__`: where the command begins
 - `pipeline`: the story; fetch, decode, map, window, deliver, commit
 - `feeds`, `dead_letter_office`: from records to rows; where the rest goes
 - `records`, `errors`, `telemetry`: what travels, what can go wrong, what is told

@@ -46,7 +46,7 @@ CONSUMER_DEFAULTS: Mapping[str, Any] = {
     "auto.commit.interval.ms": 1000,
     "partition.assignment.strategy": "cooperative-sticky",
     "topic.metadata.refresh.interval.ms": 10_000,  # a topic created later is seen after 10 s, not after 5 minutes
-    "queued.max.messages.kbytes": 32 * 1024,  # one fetch queue of 32 MiB for all partitions
+    "queued.max.messages.kbytes": 16 * 1024,  # one fetch queue of 16 MiB for all partitions
     "fetch.queue.backoff.ms": 50,  # with a queue this small the default of 1 s lets it run dry
     "socket.keepalive.enable": True,  # a NAT or a load balancer forgets an idle connection
 }

@@ -60,10 +60,10 @@ class SourceOptions:
     properties: Mapping[str, Any]
     topics: Sequence[str]
     revoke_timeout_s: float
-    max_records: int = 50_000
+    max_records: int = 10_000
     poll_timeout_s: float = 0.1
-    high_records: int = 100_000
-    high_bytes: int = 32_000_000
+    high_records: int = 40_000
+    high_bytes: int = 16_000_000
 
 
 class Source:

@@ -190,3 +190,24 @@ def test_a_module_that_skips_itself_is_a_failure_where_all_is_required(tmp_path:
     """Nor does a whole file."""
     text = "import pytest\npytest.importorskip('no_such_module')\n"
     assert _pytest(tmp_path, text, TESTS_REQUIRE_ALL="1") == "1 error"
+
+
+def test_the_command_sets_the_allocator_before_polars_is_loaded() -> None:
+    """What `__main__` sets comes in time: importing it loads no Polars, and the user's own options stay."""
+    script = (
+        "import sys, os; import connector.__main__ as begin; assert 'polars' not in sys.modules;"
+        "sys.argv = ['target-connector', '--version']\n"
+        "try: begin.main()\n"
+        "except SystemExit: pass\n"
+        "assert 'polars' in sys.modules; print(os.environ['_RJEM_MALLOC_CONF'])"
+    )
+    for given, expected in (
+        ({}, "dirty_decay_ms:0,muzzy_decay_ms:0"),
+        ({"_RJEM_MALLOC_CONF": "narenas:1"}, "narenas:1"),
+    ):
+        environment = {name: value for name, value in os.environ.items() if name != "_RJEM_MALLOC_CONF"} | given
+        run = subprocess.run(
+            [sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert run.returncode == 0, run.stderr
+        assert run.stdout.splitlines()[-1].endswith(expected)  # Polars puts its own options before
