@@ -180,7 +180,7 @@ class Source:
         good = [message for message in messages if (error := message.error()) is None or _is_end(error)]
         for message in messages if len(good) < len(messages) else ():
             if (error := message.error()) is not None and not _is_end(error):
-                self._hear(error)
+                self._hear(error, message.topic())
         if good:
             self._hand_over(good)
         self._silent_polls = 0 if messages else self._silent_polls + 1
@@ -220,9 +220,9 @@ class Source:
         if self._gate.shut:
             self._commands.put(self._apply_gate)  # after the callback: what is not assigned yet can't be paused
 
-    def _hear(self, error: KafkaError) -> None:
+    def _hear(self, error: KafkaError, topic: str | None = None) -> None:
         """Of a message, or of the client: the `error_cb`, which must not raise."""
-        match meaning(error):
+        match meaning(error, self._options.properties["group.id"], topic):
             case FatalError() as fatal:
                 self._fail(fatal)
             case str() as text:

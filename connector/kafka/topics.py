@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
+from connector.kafka.causes import Causes
 from connector.kafka.properties import connection
 from connector.records import Partition
 from connector.telemetry import Part
@@ -93,7 +94,10 @@ class TopicWatch:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """Watch; on the event loop `changed` is told whenever there is news, `remade` of a topic created again."""
-        self._properties = connection(properties) | {"error_cb": self._on_error}
+        self._causes = Causes()
+        # Its log tells more than its errors.
+        own = {"logger": self._causes.logger, "error_cb": lambda _error: None}
+        self._properties = connection(properties) | own
         self._admin = AdminClient(self._properties)
         self._brokers = properties["bootstrap.servers"]
         self._topics = topics
@@ -104,7 +108,6 @@ class TopicWatch:
         self._last: TopicState | None = None
         self._counts: dict[str, int] = {}
         self._ids: dict[str, str] = {}
-        self._last_error = "no answer"
 
     async def topics(self) -> Sequence[str]:
         """The topics that exist, once at least one does."""
@@ -123,8 +126,7 @@ class TopicWatch:
         try:
             state, ids = await asyncio.to_thread(self._ask)
         except KafkaException:
-            remedy = "check kafka.bootstrap_servers and kafka.properties"
-            self._telemetry.trouble(Part.KAFKA, f"no broker of {self._brokers} answers ({self._last_error}); {remedy}")
+            self._telemetry.trouble(Part.KAFKA, f"no broker of {self._brokers} answers: {self._causes.taken()}")
             return False
         for topic, topic_id in ids.items():
             if self._ids.setdefault(topic, topic_id) != topic_id:
@@ -145,13 +147,12 @@ class TopicWatch:
         try:
             metadata = self._admin.list_topics(timeout=ASK_TIMEOUT_S)
         except KafkaException:
-            self._admin.poll(0)  # tells `_on_error` why
+            self._admin.poll(0)  # tells the causes
             # A client that was once told of no brokers never asks again (see `lifeline`).
             self._admin = AdminClient(self._properties)
             raise
         if not metadata.brokers:  # told by a broker that is not yet back in its cluster
             raise KafkaException(KafkaError(KafkaError._ALL_BROKERS_DOWN))
-        self._last_error = "no answer"
         seen = {name: (len(topic.partitions), topic.error) for name, topic in metadata.topics.items()}
         self._counts = counted(seen, self._counts)
         state = match(self._topics, self._counts)
@@ -166,6 +167,3 @@ class TopicWatch:
             with suppress(KafkaException, TimeoutError):
                 ids[topic] = str(answer.result(ASK_TIMEOUT_S).topic_id)
         return ids
-
-    def _on_error(self, error: KafkaError) -> None:
-        self._last_error = error.str()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from connector.errors import FatalError
+from connector.kafka.causes import cause, plain
 
 
 class Error(Protocol):
@@ -20,25 +21,30 @@ class Error(Protocol):
     def fatal(self) -> bool: ...  # noqa: D102
 
 
-_RIGHTS = "grant Read on the topic and the group"
 _GROUP = "see kafka.group_id and kafka.properties"
 # No word of lost connections: librdkafka heals those, and the watch of the topics tells when no broker answers.
 _REMEDIES = {
-    "_AUTHENTICATION": "see kafka.properties, the credentials above all",
-    "_SSL": "see kafka.properties, ssl.ca.location above all",
     "_BAD_MSG": "a broker's record batch can't be read; look at the broker's disks",
-    "TOPIC_AUTHORIZATION_FAILED": _RIGHTS,
-    "GROUP_AUTHORIZATION_FAILED": _RIGHTS,
     "GROUP_MAX_SIZE_REACHED": "there are more replicas than the brokers' group.max.size",
     "INCONSISTENT_GROUP_PROTOCOL": "another member has another partition.assignment.strategy; stop all, then start",
     "INVALID_SESSION_TIMEOUT": "session.timeout.ms is not within what the brokers allow",
     "INVALID_GROUP_ID": _GROUP,
     "UNSUPPORTED_VERSION": "the brokers lack what is asked of them; see kafka.properties, group.protocol above all",
 }
+_CONNECTING = {"_AUTHENTICATION", "_SSL"}
 
 
-def meaning(error: Error) -> FatalError | str | None:
-    """A FatalError to be raised, a line for the operator, or None where librdkafka sees to it by itself."""
+def meaning(error: Error, group: str, topic: str | None = None) -> FatalError | str | None:
+    """What an error of the consumer means.
+
+    Args:
+        error: of a message, or of the client.
+        group: ours.
+        topic: of the message.
+
+    Returns:
+        A FatalError to be raised, a line for the operator, or None where librdkafka sees to it by itself.
+    """
     if error.name() == "_AUTO_OFFSET_RESET":
         # To set a group's offsets all its members must be gone: so this ends the process, where others wait.
         return FatalError(
@@ -48,5 +54,11 @@ def meaning(error: Error) -> FatalError | str | None:
     # What is raised to the client carries the flag; what reaches `error_cb` only the code.
     if error.fatal() or error.name() in {"_FATAL", "FENCED_INSTANCE_ID"}:
         return FatalError(f"Kafka ended the membership of this consumer: {error.str()}")
+    if error.name() in _CONNECTING:
+        return f"the consumer can't connect to a broker: {cause(error.str())}"
+    if error.name() == "TOPIC_AUTHORIZATION_FAILED":
+        return f"{topic or 'a topic'} may not be read; grant the service's user Read on the topic"
+    if error.name() == "GROUP_AUTHORIZATION_FAILED":
+        return f"the group {group} may not be joined; grant the service's user Read on the group"
     remedy = _REMEDIES.get(error.name())
-    return None if remedy is None else f"{error.str()}; {remedy}"
+    return None if remedy is None else f"{plain(error.str())}; {remedy}"

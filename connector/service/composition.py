@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from confluent_kafka import KafkaException
+from confluent_kafka import Consumer, KafkaException
 
 from connector.avro.decoder import Decoder
 from connector.avro.registry import Registry
@@ -25,6 +25,7 @@ from connector.errors import SettingError
 from connector.feeds import Feed
 from connector.kafka import properties as librdkafka
 from connector.kafka.brake import Brake, BrakeLimits
+from connector.kafka.causes import plain
 from connector.kafka.dead_letter_topic import Wanted, provide
 from connector.kafka.dead_letters import DeadLetterTopic
 from connector.kafka.offsets import Ledger
@@ -84,6 +85,7 @@ def compose(settings: Settings, telemetry: Telemetry, schemas: SchemaStore | Non
         SettingError: a file that the settings name can't be used, or librdkafka does not take its properties.
     """
     consumer = _consumer_properties(settings)
+    _prove(consumer)
     registry = None
     if schemas is None and settings.registry is not None:
         registry = Registry.connect(_registry_options(settings.registry), telemetry)
@@ -107,7 +109,7 @@ def compose(settings: Settings, telemetry: Telemetry, schemas: SchemaStore | Non
         source = Source(options, pipeline, telemetry)
         watch = _watch(consumer, topics, telemetry, pipeline, source)
     except KafkaException as error:
-        raise SettingError(f"kafka.properties: {error.args[0].str()}; correct or remove the property") from error
+        raise _refused(error) from error
     wanted = Wanted(settings.dead_letters.topic, settings.dead_letters.create)
     providing = partial(provide, wanted, consumer, telemetry=telemetry)
     beside = [watch.run, *expiry]
@@ -121,6 +123,19 @@ def _watch(
         pipeline.partitions(state.partitions)
 
     return TopicWatch(consumer, topics, telemetry, changed=changed, remade=source.reread)
+
+
+def _prove(consumer: dict[str, Any]) -> None:
+    """See that librdkafka takes the properties, before anything is open that an error would leave open."""
+    try:
+        Consumer(consumer).close()
+    except KafkaException as error:
+        raise _refused(error) from error
+
+
+def _refused(error: KafkaException) -> SettingError:
+    said = plain(error.args[0].str().removeprefix("Failed to create consumer: "))
+    return SettingError(f"kafka.properties: {said}; correct or remove the property")
 
 
 def _window(settings: Settings) -> Window:

@@ -105,6 +105,15 @@ _RULES: Final[Mapping[str, _Rule]] = {
     ),
 }
 
+# What librdkafka opens itself; it says of a missing one only that "BIO lib" failed.
+FILES: Final = (
+    "ssl.ca.location",  # a directory, too, or `probe`
+    "ssl.certificate.location",
+    "ssl.crl.location",
+    "ssl.key.location",
+    "ssl.keystore.location",
+)
+
 # Rather too many than one too few: a masked name is only less to read in the start-up log.
 _SECRET: Final = re.compile(r"password|passphrase|secret|token|credential|private|\.pem|_key|oauthbearer\.config")
 
@@ -156,6 +165,12 @@ def problems(properties: Mapping[str, str]) -> Iterator[str]:
         yield (
             "heartbeat.interval.ms: refused: must be below session.timeout.ms, best a third of it: otherwise the "
             "membership ends between two heartbeats"
+        )
+    mechanism = properties.get("sasl.mechanism", properties.get("sasl.mechanisms", "GSSAPI"))
+    if mechanism.upper() == "GSSAPI" and properties.get("security.protocol", "").lower().startswith("sasl_"):
+        yield (
+            "sasl.mechanism: must be SCRAM-SHA-512, SCRAM-SHA-256, PLAIN or OAUTHBEARER: Kerberos (GSSAPI, librdkafka's"
+            " default) is not built in"
         )
     if properties.get("group.protocol", "").lower() == "consumer":
         for name in sorted(properties.keys() & CLASSIC_ONLY):

@@ -7,13 +7,14 @@ it is a number or a name. Called by `cli` for every command.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from connector.errors import SettingError
-from connector.service import environment, settings_file
+from connector.service import environment, librdkafka, settings_file
 from connector.service.environment import section_of
 from connector.service.one_line import one_line
 from connector.service.secret_files import file_problem, has_lines, read_secret
@@ -98,9 +99,9 @@ def _files(settings: Settings, origin: Origin) -> Iterator[str]:
     """Tells of files that settings name and that are not there, or are secrets and empty."""
     registry, target = settings.registry, settings.target
     secrets: dict[Place, Path | None] = {("target", "token_file"): target.token_file}
-    plain: dict[Place, Path | None] = {
-        ("target", name): getattr(target, name) for name in ("ca_file", "token_expires_file")
-    }
+    plain = _named_to_librdkafka(settings)
+    for name in ("ca_file", "token_expires_file"):
+        plain["target", name] = getattr(target, name)
     if registry is not None:
         for name in ("password_file", "token_file"):
             secrets["registry", name] = getattr(registry, name)
@@ -117,6 +118,14 @@ def _files(settings: Settings, origin: Origin) -> Iterator[str]:
         problem = file_problem(path) if path else None
         if problem:
             yield f"{origin.of(place)}: {dotted(place)}: {path}: {problem}"
+
+
+def _named_to_librdkafka(settings: Settings) -> dict[Place, Path | None]:
+    given = {name: settings.kafka.properties[name] for name in librdkafka.FILES if name in settings.kafka.properties}
+    authorities = given.get("ssl.ca.location", "")
+    if authorities == "probe" or os.path.isdir(authorities):  # noqa: PTH112 (librdkafka looks there; no Path of any text)
+        del given["ssl.ca.location"]
+    return {("kafka", "properties", name): Path(path) for name, path in given.items()}
 
 
 def _secret_problem(path: Path | None, place: Place, origin: Origin, *, lines: bool) -> Iterator[str]:

@@ -69,12 +69,12 @@ class _Libraries(logging.Handler):
     """Passes on what libraries warn of."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.name == "librdkafka" and str(record.msg).startswith(_RECONNECTING):
-            return
         try:
             text = record.getMessage()
         except (TypeError, ValueError):  # the library's arguments do not fit its format
             text = str(record.msg)
+        if record.name == "librdkafka" and text.startswith(_RECONNECTING):
+            return
         first = text.split("\n", 1)[0][:MAX_TEXT]  # asyncio's further lines quote the exception, and so its text
         structlog.get_logger().warning(LIBRARY, logger=record.name, text=first, exc_info=record.exc_info)
 

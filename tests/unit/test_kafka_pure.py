@@ -171,14 +171,23 @@ class Error:
     [
         pytest.param(Error("_TRANSPORT"), None, id="a lost connection is librdkafka's business"),
         pytest.param(Error("_ALL_BROKERS_DOWN"), None, id="no broker at all is told by the watch"),
-        pytest.param(Error("_AUTHENTICATION"), "kafka.properties", id="a wrong password is told"),
-        pytest.param(Error("TOPIC_AUTHORIZATION_FAILED"), "grant Read", id="missing rights name the remedy"),
+        pytest.param(Error("_AUTHENTICATION"), "kafka.properties", id="credentials that are refused are told"),
+        pytest.param(
+            Error("TOPIC_AUTHORIZATION_FAILED"),
+            "crm.customers may not be read; grant the service's user Read on the topic",
+            id="a missing right names the topic",
+        ),
+        pytest.param(
+            Error("GROUP_AUTHORIZATION_FAILED"),
+            "the group target-profiles may not be joined; grant the service's user Read on the group",
+            id="a missing right names the group",
+        ),
         pytest.param(Error("UNKNOWN_TOPIC_OR_PART"), None, id="a missing topic is told by the watch"),
     ],
 )
 def test_errors_name_their_remedy(error: Error, expected: str | None) -> None:
     """Only what an operator can mend is told, with the remedy."""
-    text = meaning(error)
+    text = meaning(error, "target-profiles", "crm.customers")
     assert text is None if expected is None else expected in str(text)
 
 
@@ -187,12 +196,12 @@ def test_errors_name_their_remedy(error: Error, expected: str | None) -> None:
 )
 def test_a_fenced_member_ends_the_process(error: Error) -> None:
     """A fatal error of the client cannot be mended from inside, whether it has the flag or only the code."""
-    assert isinstance(meaning(error), FatalError)
+    assert isinstance(meaning(error, "target-profiles"), FatalError)
 
 
 def test_no_offset_to_go_on_from_ends_the_process() -> None:
     """With `auto.offset.reset: error` a human sets the group's offsets, for which all members must be gone."""
-    fatal = meaning(Error("_AUTO_OFFSET_RESET"))
+    fatal = meaning(Error("_AUTO_OFFSET_RESET"), "target-profiles")
     assert isinstance(fatal, FatalError)
     assert "set the group's offsets" in str(fatal)
 

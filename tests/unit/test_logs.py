@@ -383,6 +383,16 @@ target: {{client: acme, token_file: {secret}}}
     assert read_secret(secret, "target.token_file") == "t0ken"
 
 
+def test_librdkafka_does_not_repeat_itself(log: Log) -> None:
+    """It tells of every attempt to connect, twenty a second; that brokers are away is told once, as trouble."""
+    heard = logging.getLogger("librdkafka")
+    for facility in ("FAIL", "ERROR", "MAXPOLL"):  # in the form in which confluent-kafka logs them
+        heard.error("%s [%s] %s", facility, "rdkafka#producer-3", "[thrd:b:9092/1]: Connection refused")
+    assert log.lines == []
+    heard.warning("%s [%s] %s", "CONFWARN", "rdkafka#producer-3", "[thrd:app]: a property has no effect")
+    assert [line["text"][:8] for line in log.lines] == ["CONFWARN"]
+
+
 def test_every_event_says_what_it_means_and_what_to_do() -> None:
     """Names are unique phrases in snake case; an operator finds each in docs/telemetry.md."""
     names = [event.name for event in events.EVENTS]

@@ -47,6 +47,14 @@ def told(path: Path | None, environ: dict[str, str] | None = None) -> list[str]:
     return str(raised.value).replace(place, "").split("\n")
 
 
+@pytest.mark.parametrize("authorities", ["/etc", "probe"])
+def test_librdkafka_looks_for_authorities_in_a_directory_too(tmp_path: Path, authorities: str) -> None:
+    """`ssl.ca.location` may name one, or tell it to look where systems keep them."""
+    file = tmp_path / "connector.yaml"
+    file.write_text(GOOD.replace("profiles\n", f"profiles\n  properties: {{ssl.ca.location: {authorities}}}\n"))
+    assert load(file, {}).kafka.properties == {"ssl.ca.location": authorities}
+
+
 def test_the_environment_goes_over_the_file_and_the_file_over_the_default(file: Path) -> None:
     """One order for every key."""
     settings_now = load(file, {"CONNECTOR_TARGET__CLIENT": "other", "CONNECTOR_WINDOW__MAX_ROWS": "7"})
@@ -158,6 +166,16 @@ BAD_FILES = [
         GOOD.replace("registry:8081", "registry:8081\n  token_file: /dev/null"),
         "connector.yaml:6: registry.token_file: is not a file",
         id="a token file that is none",
+    ),
+    pytest.param(
+        GOOD.replace("profiles\n", "profiles\n  properties: {ssl.ca.location: /nowhere/ca.pem}\n"),
+        "connector.yaml:4: kafka.properties.ssl.ca.location: /nowhere/ca.pem: no such file",
+        id="a file for librdkafka that is not there",
+    ),
+    pytest.param(
+        GOOD.replace("profiles\n", "profiles\n  properties: {ssl.key.location: /etc}\n"),
+        "connector.yaml:4: kafka.properties.ssl.key.location: /etc: is not a file",
+        id="a file for librdkafka that is a directory",
     ),
     pytest.param(
         GOOD.replace("    id:", "    framing: plain\n    schema_file: /nowhere/x.avsc\n    id:"),
