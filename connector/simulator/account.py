@@ -17,7 +17,7 @@ from connector.simulator.profiles import ProfileStore, Reading
 from connector.simulator.statuses import BatchStatus, Statuses
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from connector.simulator.body import Batch, Decode, Refusal
 
@@ -140,19 +140,20 @@ class Account:
         """Count a batch that is refused for what it says."""
         self._refusals[reason] += 1
 
-    def accept(self, batch: Batch, *, create: bool, stuck: bool = False) -> str:
+    def accept(self, batch: Batch, *, create: bool, stuck: bool = False, failing: Sequence[str] = ()) -> str:
         """Take a batch in and give its batchId.
 
         Args:
             batch: what the body said.
             create: whether unknown profiles are created (v2) or not (v1).
             stuck: never ingest it.
+            failing: ids of rows that ingestion leaves out and the status tells of.
         """
         now = self._clock()
         self._batches += 1
         self._rows += len(batch.rows)
         batch_id = f"{self.options.client}-{int(now * 1000)}-{self._batches}"
-        status = BatchStatus(batch_id, submitted_at=now, size=len(batch.rows))
+        status = BatchStatus(batch_id, submitted_at=now, size=len(batch.rows), failed=tuple(failing))
         self._statuses.add(status)
         self._queue.append(_Queued(now + self.options.ingestion_delay_s, batch, create, stuck, status))
         self._ingest()
@@ -191,6 +192,7 @@ class Account:
             if queued.stuck:
                 status.state = "stuck"
                 continue
-            status.not_found = self._store.apply(queued.batch.rows, now, create=queued.create)
+            rows = {one: row for one, row in queued.batch.rows.items() if one not in status.failed}
+            status.not_found = self._store.apply(rows, now, create=queued.create)
             status.consumed = status.size
             status.state = "complete"

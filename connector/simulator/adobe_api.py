@@ -77,7 +77,7 @@ class AdobeApi:
     def _accept(self, request: web.Request, batch: Batch, *, create: bool) -> web.Response:
         rows = len(batch.rows)
         stuck = self._faults.strike((FaultKind.STUCK,), "update", rows) is not None
-        batch_id = self._account.accept(batch, create=create, stuck=stuck)
+        batch_id = self._account.accept(batch, create=create, stuck=stuck, failing=self._failing(batch))
         if self._faults.strike((FaultKind.CUT_AFTER,), "update", rows) is not None:
             return self._cut(request, f"fault_{FaultKind.CUT_AFTER}")
         client, bare = self._account.options.client, self._account.options.bare_ampersand
@@ -85,11 +85,20 @@ class AdobeApi:
         url = f"http://{request.host}/m2/{client}/profile/batchStatus?{urlencode(query)}"
         return self._answer("accepted", answers.accepted(url, escaped=not bare))
 
+    def _failing(self, batch: Batch) -> list[str]:
+        """The ids of the rows that a fault makes fail, each fault struck once."""
+        ids = set(batch.rows)
+        failing: list[str] = []
+        while (fault := self._faults.strike((FaultKind.FAILED_ROW,), "update", ids)) is not None:
+            failing.append(str(fault.profile_id))
+            ids.discard(str(fault.profile_id))
+        return failing
+
     async def _status(self, request: web.Request) -> web.Response:
         if (ended := await self._ended_early(request, "status", admitted=self._account.call())) is not None:
             return ended
         batch = self._account.status(request.query.get("batchId", ""))
-        if batch is None:
+        if batch is None or self._faults.strike((FaultKind.FORGOTTEN,), "status") is not None:
             return self._answer("unknown_batch", answers.UNKNOWN_BATCH)
         details = request.query.get("showDetails") == "true"
         return self._answer("status", answers.status_of(batch, details=details))

@@ -42,14 +42,16 @@ def refused(message: str, status: int = 200) -> Answer:
 
 
 def status_of(batch: BatchStatus, *, details: bool) -> Answer:
-    """The status of a batch, with counts if asked for."""
+    """The status of a batch, with counts and the rows that failed if asked for."""
     elements = [f"<batchId>{batch.batch_id}</batchId>", f"<status>{batch.state}</status>"]
     elements.append(f"<batchSize>{batch.size}</batchSize>")
     if details:
         elements.append(f"<consumedCount>{batch.consumed}</consumedCount>")
-        elements.append(f"<successfulUpdates>{batch.consumed - batch.not_found}</successfulUpdates>")
+        elements.append(f"<successfulUpdates>{batch.successful}</successfulUpdates>")
         elements.append(f"<profilesNotFound>{batch.not_found}</profilesNotFound>")
-        elements.append("<failedUpdates>0</failedUpdates>")
+        failed = batch.failed if batch.consumed else ()
+        elements.append(f"<failedUpdates>{len(failed)}</failedUpdates>")
+        elements += (f"<profile><id>{escape(one)}</id><status>failed</status></profile>" for one in failed)
     return Answer(200, f"<response>{''.join(elements)}</response>")
 
 

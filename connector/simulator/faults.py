@@ -39,10 +39,20 @@ class FaultKind(StrEnum):
     GARBAGE = "garbage"  # HTTP 200 with a page that is no answer of Target
     POISON = "poison"  # refuse each batch that has a row of `profile_id`
     STUCK = "stuck"  # accept the batch, never ingest it
+    FAILED_ROW = "failed_row"  # accept the batch, leave out the row of `profile_id`, and say so in the status
+    FORGOTTEN = "forgotten"  # the status of the batch is not known any more
 
 
 # Those that take the place of Target's own answer.
-INSTEAD = frozenset(FaultKind) - {FaultKind.SLOW, FaultKind.CUT_AFTER, FaultKind.POISON, FaultKind.STUCK}
+INSTEAD = frozenset(FaultKind) - {
+    FaultKind.SLOW,
+    FaultKind.CUT_AFTER,
+    FaultKind.POISON,
+    FaultKind.STUCK,
+    FaultKind.FAILED_ROW,
+    FaultKind.FORGOTTEN,
+}
+_OF_ONE_ROW = (FaultKind.POISON, FaultKind.FAILED_ROW)
 _OF_UPDATES_ONLY = (
     FaultKind.BAD_REQUEST,
     FaultKind.CUT_AFTER,
@@ -50,6 +60,7 @@ _OF_UPDATES_ONLY = (
     FaultKind.SUCCESS_FALSE,
     FaultKind.POISON,
     FaultKind.STUCK,
+    FaultKind.FAILED_ROW,
 )
 
 
@@ -66,7 +77,7 @@ class Fault(BaseModel):
         delay_s: for `slow`.
         retry_after_s: for `429`.
         location: for `redirect`.
-        profile_id: for `poison`.
+        profile_id: for `poison` and `failed_row`.
     """
 
     # Neither an error nor a log may show the id of a poisoned row.
@@ -85,8 +96,10 @@ class Fault(BaseModel):
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> Self:
-        if (self.profile_id is not None) != (self.kind is FaultKind.POISON):
-            raise ValueError("profile_id belongs to poison, and poison needs it")
+        if (self.profile_id is not None) != (self.kind in _OF_ONE_ROW):
+            raise ValueError("profile_id belongs to poison and failed_row, which need it")
+        if self.on == "update" and self.kind is FaultKind.FORGOTTEN:
+            raise ValueError("forgotten concerns batchStatus only")
         if self.on == "status" and (self.kind in _OF_UPDATES_ONLY or self.min_rows):
             raise ValueError(f"{'min_rows' if self.min_rows else self.kind} concerns batchUpdate only")
         return self

@@ -6,7 +6,7 @@ withdrawn). Pure: the time is passed in. Called by `account`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 KEPT = 10
@@ -26,6 +26,7 @@ class BatchStatus:
         state: as Target words it.
         consumed: rows that were read so far.
         not_found: rows of profiles that v1 did not find.
+        failed: ids of the rows that could not be applied.
     """
 
     batch_id: str
@@ -34,6 +35,12 @@ class BatchStatus:
     state: State = "incomplete"
     consumed: int = 0
     not_found: int = 0
+    failed: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def successful(self) -> int:
+        """Rows that were applied so far."""
+        return self.consumed - self.not_found - (len(self.failed) if self.consumed else 0)
 
 
 class Statuses:

@@ -50,6 +50,18 @@ def test_batches_are_ingested_in_the_order_they_were_accepted() -> None:
     assert account.summary().went_backwards == 0
 
 
+def test_a_failed_row_is_left_out_and_counted() -> None:
+    """Its batch completes, its siblings are ingested, and only it is missing; before ingestion nothing has failed."""
+    clock = Clock()
+    account = Account(SimulatorOptions(ingestion_delay_s=5), clock)
+    status = account.status(account.accept(batch(x="1", y="2"), create=True, failing=["x"]))
+    assert status is not None
+    assert (status.state, status.successful) == ("incomplete", 0)
+    clock.now += 5
+    assert dict(account.profiles) == {"y": {"a": "2"}}
+    assert (status.state, status.consumed, status.successful, status.failed) == ("complete", 2, 1, ("x",))
+
+
 def test_a_stuck_batch_is_never_ingested() -> None:
     """Its status says so, and the batches after it go on."""
     account = Account(SimulatorOptions(), Clock())

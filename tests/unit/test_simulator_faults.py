@@ -108,6 +108,10 @@ def test_clear_switches_everything_off() -> None:
         pytest.param({"kind": "503", "on": "fetch"}, "on: Input should be 'update' or 'status'", id="an unknown call"),
         pytest.param({"kind": "poison"}, "fault: Value error, profile_id belongs to poison", id="poison without an id"),
         pytest.param({"kind": "503", "profile_id": "x"}, "fault: Value error, profile_id", id="an id without poison"),
+        pytest.param(
+            {"kind": "failed_row"}, "fault: Value error, profile_id belongs to", id="a failed row without an id"
+        ),
+        pytest.param({"kind": "forgotten"}, "forgotten concerns batchStatus only", id="an update that is forgotten"),
         pytest.param({"kind": "cut_after", "on": "status"}, "fault: Value error, cut_after", id="nothing to apply"),
         pytest.param(
             {"kind": "503", "on": "status", "min_rows": 2}, "fault: Value error, min_rows", id="a status has no rows"

@@ -121,6 +121,30 @@ async def test_a_batch_is_incomplete_during_ingestion() -> None:
         assert target.simulator.profiles == STORED
 
 
+async def test_failed_rows_are_counted_and_listed_if_asked() -> None:
+    """Each row that a fault names fails once; with details the status lists it, and only it."""
+    async with running() as target:
+        for profile_id in ("id-1", "id-9"):
+            target.simulator.faults.add("failed_row", profile_id=profile_id, times=1)
+        url = element((await target.update())[1], "batchStatus")
+        assert "failed" not in (await target.call("GET", url))[1]
+        _, text = await target.call("GET", f"{url}&showDetails=true")
+        assert [element(text, name) for name in ("successfulUpdates", "failedUpdates")] == ["1", "1"]
+        rows = ElementTree.fromstring(text).findall("profile")
+        assert [(row.findtext("id"), row.findtext("status")) for row in rows] == [("id-1", "failed")]
+        assert list(target.simulator.profiles) == ["id-2"]
+        await target.update()
+        assert list(target.simulator.profiles) == ["id-2", "id-1"]
+
+
+async def test_a_status_can_be_forgotten() -> None:
+    """A fault makes a known status an unknown one for as long as it lasts."""
+    async with running() as target:
+        url = element((await target.update())[1], "batchStatus")
+        target.simulator.faults.add("forgotten", on="status", times=1)
+        assert [(await target.call("GET", url))[0] for _ in range(2)] == [404, 200]
+
+
 async def test_an_unknown_batch_id_is_not_found() -> None:
     """A status that never was, or is forgotten, is 404."""
     async with running() as target:
