@@ -5,11 +5,12 @@ In reading order:
 - `__main__`: where the command begins
 - `pipeline`: the story; fetch, decode, map, window, deliver, commit
 - `feeds`, `dead_letter_office`: from records to rows; where the rest goes
+- `settling`: when the offsets of an accepted batch may pass
 - `records`, `errors`, `telemetry`: what travels, what can go wrong, what is told
 - `kafka/`: the consumer on its own thread, the ledger of offsets, dead letters, an embedded broker
 - `avro/`: framing, registry, writer schemas, datums to columns
 - `profiles/`: a change to a row, rows to a window; no I/O
-- `target/`: the batch body, Target's answer, the call budget, delivery
+- `target/`: the batch body, Target's answer, the call budget, delivery, following
 - `service/`: settings, command line, health, metrics, logs; puts the parts together
 - `simulator/`: a faithful Target for demos and tests
 """

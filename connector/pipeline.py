@@ -1,6 +1,6 @@
 """The story: fetch, decode, map, window, deliver, commit; and what happens when partitions go or the service stops.
 
-    source ─► decoder ─► mapping ─► window ─► delivery ─► ledger ─► source.store
+    source ─► decoder ─► mapping ─► window ─► delivery ─► settling ─► ledger ─► source.store
                  └────────┴─► dead letters ◄──────┘
 
 One window is open and at most one batch is on its way, so a profile is never in two batches in flight and batches
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from connector.kafka.assignments import Remade
     from connector.kafka.offsets import Ledger
     from connector.profiles.window import Batch, Window
-    from connector.records import Assignment, Chunk, Partition, Span
+    from connector.records import Assignment, Chunk, Partition
+    from connector.settling import Settling
     from connector.target.delivery import Delivered, Delivery
     from connector.telemetry import Telemetry
 
@@ -64,6 +65,7 @@ class Pipeline:
         window: Window,
         delivery: Delivery,
         ledger: Ledger,
+        settling: Settling,
         office: DeadLetterOffice,
         telemetry: Telemetry,
         clock: Callable[[], float],
@@ -74,6 +76,7 @@ class Pipeline:
         self._window = window
         self._delivery = delivery
         self._ledger = ledger
+        self._settling = settling
         self._office = office
         self._telemetry = telemetry
         self._clock = clock
@@ -88,14 +91,18 @@ class Pipeline:
 
         Raises:
             FatalError: the source can't go on.
+            StartOverError: what is open must be read again from the committed offsets.
         """
         self._source = source
         stopping = asyncio.create_task(stop.wait())
         taking = asyncio.create_task(self._take_next())
+        confirming = asyncio.create_task(self._settling.run())
         try:
             while not stop.is_set():
-                if not await self._deliver_if_due({stopping}):
-                    await self._wait({stopping, taking})
+                if not await self._deliver_if_due({stopping, confirming}):
+                    await self._wait({stopping, taking, confirming})
+                if confirming.done():
+                    confirming.result()
                 if taking.done():
                     taking.result()
                     taking = asyncio.create_task(self._take_next())
@@ -105,7 +112,7 @@ class Pipeline:
             await _end(taking)
             await self._block(error, stopping)
         finally:
-            await _end(taking, stopping, self._in_flight)
+            await _end(taking, stopping, confirming, self._in_flight)
 
     # From chunk to window.
 
@@ -117,7 +124,8 @@ class Pipeline:
         for topic, numbers in _by_topic(chunk).items():
             frame = chunk.frame.filter(pl.col(ASSIGNMENT).is_in(numbers))
             if frame.is_empty():  # only offsets that no record has, which need no delivery
-                self._settle(self._ledger.take(span for span in chunk.spans if span.assignment.number in numbers))
+                ours = self._ledger.take(span for span in chunk.spans if span.assignment.number in numbers)
+                self._source.store(self._ledger.settle(ours))
                 continue
             index, feed = self._feed_of(topic)
             read = await feed.read(topic, frame)
@@ -126,8 +134,8 @@ class Pipeline:
             await self._office.store_records(frame.height, read.refused, chunk.records)
             # Only now, with nothing awaited in between: whatever went away meanwhile must not enter the window.
             spans = self._ledger.take(span for span in chunk.spans if span.assignment.number in numbers)
-            ours = read.rows.filter(pl.col(ASSIGNMENT).is_in([span.assignment.number for span in spans]))
-            self._window.add(index, ours, spans, self._clock())
+            rows = read.rows.filter(pl.col(ASSIGNMENT).is_in([span.assignment.number for span in spans]))
+            self._window.add(index, rows, spans, self._clock())
 
     def _feed_of(self, topic: str) -> tuple[int, Feed]:
         for index, feed in enumerate(self._feeds):
@@ -138,7 +146,7 @@ class Pipeline:
 
     # From window to Target, and back to the offsets.
 
-    async def _deliver_if_due(self, also: set[asyncio.Task[bool]]) -> bool:
+    async def _deliver_if_due(self, also: set[asyncio.Task[Any]]) -> bool:
         """Close the window if its time has come and nothing is on its way; whether anything happened."""
         if self._in_flight is not None and self._in_flight.done():
             done, self._in_flight = self._in_flight, None
@@ -176,7 +184,7 @@ class Pipeline:
             rows, empty = await asyncio.to_thread(batch.rows)
             done = await self._delivery.deliver(rows, ours=partial(self._all_held, batch.assignments))
         await self._office.store_rows(done, batch)
-        self._settle(batch.spans)
+        self._settling.delivered(number, batch.spans, done.rows, self._source.store)
         if empty:
             self._telemetry.skipped("empty", empty)
         if not batch.spans:
@@ -194,9 +202,6 @@ class Pipeline:
                 status_url=done.status_url,
             )
         )
-
-    def _settle(self, spans: Sequence[Span]) -> None:
-        self._source.store(self._ledger.settle(spans))
 
     def _all_held(self, assignments: frozenset[int]) -> bool:
         # The source knows first; the ledger also of what was lost while a call was on the wire.
@@ -229,6 +234,7 @@ class Pipeline:
     def _let_go(self, assignments: Sequence[Assignment]) -> None:
         self._ledger.release(assignments)
         self._window.forget({assignment.number for assignment in assignments})
+        self._settling.forget()
 
     def ends(self, offsets: Mapping[Partition, int]) -> None:
         """Tell the lag."""
@@ -244,12 +250,15 @@ class Pipeline:
         if self._joined:
             self._telemetry.assigned(len(owned), len(self._everyone) or None)
         self._delivery.share(owned, self._everyone)
+        self._settling.share(len(owned), max(len(self._everyone), len(owned)))
 
     # The ends.
 
     async def _drain(self) -> None:
         """Deliver what the window holds, as far as the bound allows; what is left is read again by the next owner."""
         self._source.suspend()
+        if not self._settling.room():
+            return  # as many batches as may be are unconfirmed, which can last for hours
         try:
             async with asyncio.timeout(self._drain_s):
                 if self._in_flight is not None:

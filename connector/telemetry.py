@@ -54,6 +54,29 @@ class BatchReport:
     status_url: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class FollowReport:
+    """What became of one batch after it was accepted, as far as Target told.
+
+    Attributes:
+        number: of the batch, as in its BatchReport.
+        end: `complete`, `stuck`, `gone` or `unconfirmed` (a name of `target.watchlist.End`).
+        rows: that Target accepted.
+        failed: of these, what Target then could not apply.
+        not_found: of these, what belonged to profiles that Target did not find.
+        asked: how many questions it took.
+        after_s: from acceptance to the end.
+    """
+
+    number: int
+    end: str
+    rows: int
+    failed: int
+    not_found: int
+    asked: int
+    after_s: float
+
+
 class Telemetry(Protocol):
     """What is told, by whom it may be told from any thread."""
 
@@ -92,6 +115,18 @@ class Telemetry(Protocol):
 
     def accepted(self, report: BatchReport) -> None:
         """A batch is settled."""
+
+    def asked(self, state: str) -> None:
+        """One question for a batch's status: what the answer was (a name of `target.status.State`).
+
+        Or `refused_address`, if none was asked, as Target named a place that the token must not go to.
+        """
+
+    def unconfirmed(self, batches: int) -> None:
+        """So many batches are accepted, and followed to their completion."""
+
+    def followed(self, report: FollowReport) -> None:
+        """Following a batch has ended."""
 
     def token_expires(self, at: datetime | None, now: datetime) -> None:
         """Target's token expires then (None: the file that says so can't be read now); both with a zone."""
@@ -134,6 +169,15 @@ class Silent:
         """See Telemetry."""
 
     def accepted(self, report: BatchReport) -> None:
+        """See Telemetry."""
+
+    def asked(self, state: str) -> None:
+        """See Telemetry."""
+
+    def unconfirmed(self, batches: int) -> None:
+        """See Telemetry."""
+
+    def followed(self, report: FollowReport) -> None:
         """See Telemetry."""
 
     def token_expires(self, at: datetime | None, now: datetime) -> None:

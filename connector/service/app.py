@@ -22,6 +22,7 @@ from connector.service.health import Health, web_app
 from connector.service.journal import Journal, Tee
 from connector.service.metrics import Metrics
 from connector.service.settings import describe
+from connector.service.target_side import costs
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -101,7 +102,7 @@ async def _prove(parts: Parts) -> None:
 async def _carry(parts: Parts, stop: asyncio.Event) -> None:
     """Carry records; whichever of its tasks fails ends the others."""
     carrying = asyncio.create_task(parts.pipeline.run(parts.source, stop))
-    tasks = [carrying, *(asyncio.create_task(run()) for run in parts.beside)]
+    tasks = [carrying, *(asyncio.create_task(run()) for run in (parts.watch.run, *parts.target.beside))]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in tasks:
@@ -117,7 +118,7 @@ async def _shut_down(parts: Parts) -> None:
     """End the parts in the order in which they depend on each other."""
     parts.dead_letters.close()  # a letter that can't be written must not hold up the rest; its offset is not stored
     await parts.source.close(CLOSE_TIMEOUT_S)  # commits what is settled and leaves the group
-    await parts.client.close()
+    await parts.target.close()
     if parts.registry is not None:
         await parts.registry.close()
 
@@ -149,5 +150,7 @@ def _warn_of_risks(settings: Settings) -> None:
         log(events.WARNED, text="events: partial; Target may drop what an earlier batch of a profile held (see README)")
     if len(settings.sources) > 1:
         log(events.WARNED, text="several sources; a profile that two of them write may lose what one of them wrote")
+    if settings.target.commit_on == "complete":
+        log(events.WARNED, text=costs(settings.target))
     if any(source.unsafe_text == "encode" for source in settings.sources):
         log(events.WARNED, text="unsafe_text: encode; whether Target keeps an encoded comma in its cell is not known")

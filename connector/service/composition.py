@@ -5,11 +5,8 @@ Builds, opens nothing that needs an answer. `app` gives it the settings and runs
 
 from __future__ import annotations
 
-import asyncio
-import random
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -36,16 +33,11 @@ from connector.pipeline import Pipeline
 from connector.profiles.mapping import Mapping, UnsafeText
 from connector.profiles.window import Events, Limits, Window
 from connector.service.secret_files import has_lines, read_secret
+from connector.service.target_side import TargetSide, make_target_side
 from connector.target import batchfile
-from connector.target import delivery as target
-from connector.target.auth import TokenFile
-from connector.target.budget import Budget
-from connector.target.client import HttpClient
-from connector.target.expiry import ExpiryFile
-from connector.target.expiry import watch as watch_expiry
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
     from typing import Any
 
@@ -66,11 +58,10 @@ class Parts:
     source: Source
     watch: TopicWatch
     feeds: Sequence[Feed]
-    client: HttpClient
+    target: TargetSide
     dead_letters: DeadLetterTopic
     provide: Callable[[Sequence[str]], Awaitable[bool]]
     registry: Registry | None
-    beside: Sequence[Callable[[], Coroutine[Any, Any, None]]]  # what runs as long as the pipeline does
 
 
 def compose(settings: Settings, telemetry: Telemetry, schemas: SchemaStore | None = None) -> Parts:
@@ -90,8 +81,8 @@ def compose(settings: Settings, telemetry: Telemetry, schemas: SchemaStore | Non
     if schemas is None and settings.registry is not None:
         registry = Registry.connect(_registry_options(settings.registry), telemetry)
     feeds = [_feed(source, schemas or registry) for source in settings.sources]
-    expiry = _expiry_watch(settings, telemetry)
-    client = _client(settings)
+    ledger = Ledger()
+    target = make_target_side(settings.target, ledger, telemetry)
     topics = [topic for source in settings.sources for topic in source.topics]
     options = SourceOptions(consumer, topics, revoke_timeout_s=settings.target.timeout + REVOKE_WAIT_S)
     try:
@@ -99,8 +90,9 @@ def compose(settings: Settings, telemetry: Telemetry, schemas: SchemaStore | Non
         pipeline = Pipeline(
             feeds=feeds,
             window=_window(settings),
-            delivery=_delivery(settings, client, telemetry),
-            ledger=Ledger(),
+            delivery=target.delivery,
+            ledger=ledger,
+            settling=target.settling,
             office=DeadLetterOffice(dead_letters, _brake(settings), partial(reread, consumer), telemetry),
             telemetry=telemetry,
             clock=time.monotonic,
@@ -112,8 +104,7 @@ def compose(settings: Settings, telemetry: Telemetry, schemas: SchemaStore | Non
         raise _refused(error) from error
     wanted = Wanted(settings.dead_letters.topic, settings.dead_letters.create)
     providing = partial(provide, wanted, consumer, telemetry=telemetry)
-    beside = [watch.run, *expiry]
-    return Parts(pipeline, source, watch, feeds, client, dead_letters, providing, registry, beside)
+    return Parts(pipeline, source, watch, feeds, target, dead_letters, providing, registry)
 
 
 def _watch(
@@ -146,25 +137,6 @@ def _window(settings: Settings) -> Window:
 def _brake(settings: Settings) -> Brake:
     brake = settings.dead_letters.brake
     return Brake(BrakeLimits(brake.share, brake.of, brake.at_least))
-
-
-def _delivery(settings: Settings, client: HttpClient, telemetry: Telemetry) -> target.Delivery:
-    return target.Delivery(
-        client,
-        Budget(settings.target.calls_per_minute),
-        batchfile.Limits(settings.target.id_type),
-        target.Pace(throttle_hold_s=settings.target.throttle_hold),
-        telemetry,
-        clock=_steady_time_of_day(),
-        sleep=asyncio.sleep,
-        random=random.Random(),  # noqa: S311 (jitter of waits, no secret)
-    )
-
-
-def _steady_time_of_day() -> Callable[[], float]:
-    """Seconds since 1970, so that replicas agree on the turns of the budget; but a clock that is set makes no jump."""
-    began = time.time() - time.monotonic()
-    return lambda: began + time.monotonic()
 
 
 def _consumer_properties(settings: Settings) -> dict[str, Any]:
@@ -205,21 +177,3 @@ def _registry_options(registry: RegistrySettings) -> RegistryOptions:
 
 def _text(path: Path | None) -> str | None:
     return None if path is None else str(path)
-
-
-def _expiry_watch(settings: Settings, telemetry: Telemetry) -> list[Callable[[], Coroutine[Any, Any, None]]]:
-    if settings.target.token_expires_file is None:
-        return []
-    file = ExpiryFile(settings.target.token_expires_file)
-    return [partial(watch_expiry, file, telemetry, now=partial(datetime.now, UTC), sleep=asyncio.sleep)]
-
-
-def _client(settings: Settings) -> HttpClient:
-    given = settings.target
-    return HttpClient(
-        given.base_url,
-        given.client,
-        timeout_s=given.timeout,
-        token=None if given.token_file is None else TokenFile(given.token_file),
-        ca_file=given.ca_file,
-    )

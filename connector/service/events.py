@@ -37,6 +37,9 @@ BATCH_ACCEPTED: Final = "batch_accepted"
 OFFSET_RESET: Final = "offset_reset"
 NARROWED: Final = "narrowed"
 DEAD_LETTERED: Final = "dead_lettered"
+BATCH_FOLLOWED: Final = "batch_followed"
+ROWS_FAILED: Final = "rows_failed"
+STATUS_ADDRESS_REFUSED: Final = "status_address_refused"
 EXPIRES: Final = "token_expires"
 TOPIC_CREATED: Final = "topic_created"
 TROUBLE: Final = "trouble"
@@ -92,6 +95,28 @@ EVENTS: Final = (
         ("topic",),
         "The dead-letter topic was missing and has been created.",
         "None, unless one with another name was meant; `dead_letters.create: false` forbids it.",
+    ),
+    Event(
+        BATCH_FOLLOWED,
+        "info",
+        ("number", "end", "rows", "failed", "not_found", "asked", "after_s"),
+        "What became of an accepted batch: `complete`, `stuck`, `gone`, or `unconfirmed` if Target forgot it before it "
+        "was complete.",
+        "None for `complete`; often `unconfirmed`: larger windows, so that ten batches last longer.",
+    ),
+    Event(
+        ROWS_FAILED,
+        "warning",
+        ("number", "end", "failed"),
+        "Target took a batch and then did not apply all of it; `stuck`: perhaps none of it.",
+        "`target-connector status NUMBER` lists the rows that Target names; send them again, or ask Adobe.",
+    ),
+    Event(
+        STATUS_ADDRESS_REFUSED,
+        "warning",
+        (),
+        "Target named an address for a batch's status that is neither its own nor the configured one; told once.",
+        "Nothing was sent there. Behind a proxy: let it leave the answers as they are, or be target.base_url.",
     ),
     Event(
         EXPIRES,

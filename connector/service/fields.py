@@ -174,7 +174,6 @@ TargetUrl = Annotated[str, AfterValidator(_target_url)]
 Count = Annotated[int, BeforeValidator(_no_truth_value)]
 Share = Annotated[float, BeforeValidator(_no_truth_value)]
 Shape = Annotated[Literal["flat"], _not_yet({"debezium": "flat"})]
-CommitOn = Annotated[Literal["accepted"], _not_yet({"complete": "accepted"})]
 Attributes = Annotated[Mapping[str, str] | Literal["all"], BeforeValidator(_attributes)]
 Properties = Annotated[
     Mapping[str, str],

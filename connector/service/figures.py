@@ -11,6 +11,8 @@ from typing import Final, Literal
 # Calls take from a fraction of a second to the time-out, 60 s by default; ages run to the longest hold and beyond.
 _CALL_SECONDS: Final = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120)
 _AGE_SECONDS: Final = (1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600)
+# Complete within 5 minutes where it was seen, usually under an hour, at most a day (AdobeDocs profile-bulk-api.md).
+_COMPLETION_SECONDS: Final = (30, 60, 120, 300, 600, 1800, 3600, 7200, 14400, 43200, 86400)
 _BODY_BYTES: Final = (1e3, 1e4, 1e5, 1e6, 5e6, 1e7, 2e7, 3e7, 4e7, 5e7)  # Target's limit is the last
 
 
@@ -175,6 +177,46 @@ METRICS: Final = (
         "From the arrival of a batch's first record to its acceptance.",
         "This is how late profiles are; alert on what your site can bear.",
         buckets=_AGE_SECONDS,
+    ),
+    Metric(
+        "target_connector_status_calls_total",
+        "counter",
+        "Questions for a batch's status, by answer; `refused_address` was not asked. They count in the call budget.",
+        "`refused_address`: a proxy rewrites Target's answers; mostly `unanswered`: let *.tt.omtrdc.net be reached.",
+        labels=("state",),
+    ),
+    Metric(
+        "target_connector_unconfirmed_batches",
+        "gauge",
+        "Batches that Target accepted and that are followed until it has completed them.",
+        "At target.unconfirmed.batches, with commit_on `complete`: delivery waits for Target; watch the lag.",
+    ),
+    Metric(
+        "target_connector_batches_followed_total",
+        "counter",
+        "Accepted batches of which the end is known, or not to be known any more, by end.",
+        "`stuck`: ask Adobe; mostly `unconfirmed` or `gone`: larger windows, or other tools send many batches too.",
+        labels=("end",),
+    ),
+    Metric(
+        "target_connector_rows_failed_total",
+        "counter",
+        "Rows that Target accepted and then could not apply.",
+        "Any: `target-connector status NUMBER` lists those that Target names; send their records again.",
+    ),
+    Metric(
+        "target_connector_rows_not_found_total",
+        "counter",
+        "Rows that Target accepted, of profiles that it did not find.",
+        "Version 2 of the API creates profiles, so any is worth a question to Adobe.",
+    ),
+    Metric(
+        "target_connector_batch_completion_seconds",
+        "histogram",
+        "From a batch's acceptance to its completion, as seen by the questions, the first of which comes after "
+        "target.follow_after.",
+        "Add it to the batch's age: this is how late profiles are on the site.",
+        buckets=_COMPLETION_SECONDS,
     ),
     Metric(
         "target_connector_token_expiry_timestamp_seconds",

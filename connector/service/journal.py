@@ -13,6 +13,8 @@ from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 from connector.service import events
+from connector.target.following import REFUSED_ADDRESS
+from connector.target.watchlist import End
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
     from connector.records import Jump, Reason
-    from connector.telemetry import BatchReport, Part, Telemetry
+    from connector.telemetry import BatchReport, FollowReport, Part, Telemetry
 
 
 SOON_S: Final = 7 * 24 * 3600.0  # time enough for whoever may issue a token
@@ -46,6 +48,7 @@ class Journal:
         self._lock = Lock()
         self._share: tuple[int, int | None] | None = None
         self._troubles: dict[Part, tuple[str, float]] = {}
+        self._address_told = False
         self._expiry: tuple[str | None, float] = (None, 0.0)  # what was last told of the token, and when
         self._letters: dict[Reason, _Letters] = {}
 
@@ -115,6 +118,21 @@ class Journal:
     def accepted(self, report: BatchReport) -> None:
         """See Telemetry."""
         self._log.info(events.BATCH_ACCEPTED, **asdict(report) | {"age_s": round(report.age_s, 3)})
+
+    def asked(self, state: str) -> None:
+        """See Telemetry; an address that is refused is told once."""
+        if state == REFUSED_ADDRESS and not self._address_told:
+            self._address_told = True
+            self._log.warning(events.STATUS_ADDRESS_REFUSED)
+
+    def unconfirmed(self, batches: int) -> None:
+        """See Telemetry."""
+
+    def followed(self, report: FollowReport) -> None:
+        """See Telemetry."""
+        self._log.info(events.BATCH_FOLLOWED, **asdict(report) | {"after_s": round(report.after_s, 3)})
+        if report.failed or report.end == End.STUCK:
+            self._log.warning(events.ROWS_FAILED, number=report.number, end=report.end, failed=report.failed)
 
     def token_expires(self, at: datetime | None, now: datetime) -> None:
         """See Telemetry; warned of once a day."""
@@ -214,6 +232,21 @@ class Tee:
         """See Telemetry."""
         for listener in self._listeners:
             listener.accepted(report)
+
+    def asked(self, state: str) -> None:
+        """See Telemetry."""
+        for listener in self._listeners:
+            listener.asked(state)
+
+    def unconfirmed(self, batches: int) -> None:
+        """See Telemetry."""
+        for listener in self._listeners:
+            listener.unconfirmed(batches)
+
+    def followed(self, report: FollowReport) -> None:
+        """See Telemetry."""
+        for listener in self._listeners:
+            listener.followed(report)
 
     def token_expires(self, at: datetime | None, now: datetime) -> None:
         """See Telemetry."""

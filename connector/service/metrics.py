@@ -16,6 +16,9 @@ from connector.profiles.window import Due
 from connector.records import Reason
 from connector.service.figures import METRICS
 from connector.target.answer import Outcome
+from connector.target.following import REFUSED_ADDRESS
+from connector.target.status import State
+from connector.target.watchlist import End
 from connector.telemetry import Part
 
 if TYPE_CHECKING:
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric as Family
 
     from connector.records import Jump
-    from connector.telemetry import BatchReport
+    from connector.telemetry import BatchReport, FollowReport
 
 _BY_NAME: Final = {metric.name: metric for metric in METRICS}
 
@@ -59,6 +62,12 @@ class Metrics:
         self._rows = self._counter("target_connector_rows_accepted_total")
         self._refused = self._counter("target_connector_rows_refused_total")
         self._age = self._histogram("target_connector_batch_age_seconds")
+        self._questions = self._counter("target_connector_status_calls_total")
+        self._unconfirmed = self._gauge("target_connector_unconfirmed_batches")
+        self._followed = self._counter("target_connector_batches_followed_total")
+        self._rows_failed = self._counter("target_connector_rows_failed_total")
+        self._rows_not_found = self._counter("target_connector_rows_not_found_total")
+        self._completion = self._histogram("target_connector_batch_completion_seconds")
         self._token_expiry = self._gauge("target_connector_token_expiry_timestamp_seconds")
         self._token_expiry.set(nan)  # 0 would have expired long ago
         self._trouble = self._gauge("target_connector_trouble")
@@ -76,6 +85,10 @@ class Metrics:
             self._trouble.labels(part)
         for due in Due:
             self._batches.labels(due)
+        for state in (*State, REFUSED_ADDRESS):
+            self._questions.labels(state)
+        for end in End:
+            self._followed.labels(end)
 
     def _counter(self, name: str) -> Counter:
         metric = _BY_NAME[name]
@@ -153,6 +166,22 @@ class Metrics:
         self._rows.inc(report.rows)
         self._refused.inc(report.refused)
         self._age.observe(report.age_s)
+
+    def asked(self, state: str) -> None:
+        """See Telemetry."""
+        self._questions.labels(state).inc()
+
+    def unconfirmed(self, batches: int) -> None:
+        """See Telemetry."""
+        self._unconfirmed.set(batches)
+
+    def followed(self, report: FollowReport) -> None:
+        """See Telemetry."""
+        self._followed.labels(report.end).inc()
+        self._rows_failed.inc(report.failed)
+        self._rows_not_found.inc(report.not_found)
+        if report.end == End.COMPLETE:
+            self._completion.observe(report.after_s)
 
     def token_expires(self, at: datetime | None, now: datetime) -> None:  # noqa: ARG002 (the log wants it)
         """See Telemetry."""

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_serializer, model_validator
 
 from connector.service import fields, librdkafka, units
+from connector.target.watchlist import KEPT
 
 MAX_ROWS: Final = 499_999  # Adobe's 500,000 rows of a batch count the header (AdobeDocs profile-bulk-api.md)
 MAX_CALLS_PER_MINUTE: Final = 50  # Target answers 503 beyond (AdobeDocs target-limits.md)
@@ -148,6 +149,24 @@ class WindowSettings(Section):
     max_age: fields.Duration = _after("10s", "How long the oldest record waits at most before its batch is sent.")
 
 
+class UnconfirmedSettings(Section):
+    """How completion is waited for, with `commit_on: complete`."""
+
+    batches: fields.Count = Field(
+        default=5,
+        ge=1,
+        le=KEPT,
+        description="Batches that may be accepted and not yet complete; the next one waits. Fewer where this replica "
+        "owns so few of the partitions that Target would forget them: ten statuses are kept for the whole account.",
+    )
+    timeout: fields.Duration = _after("2h", "How long one of them may take.")
+    on_timeout: Literal["resend", "block"] = Field(
+        default="resend",
+        description="What happens if one takes longer, is stuck, or is not known to Target any more: all from the "
+        "committed offsets on is read and sent again, or the service blocks until a human has looked at it.",
+    )
+
+
 class TargetSettings(Section):
     """Adobe Target."""
 
@@ -179,12 +198,33 @@ class TargetSettings(Section):
     )
     throttle_hold: fields.Duration = _after("60s", "Least pause after a 503 or 429; longer if Target asks for it.")
     timeout: fields.Duration = _after("60s", "How long one call may take before the same batch is sent again.")
-    commit_on: fields.CommitOn = Field(default="accepted", description="When a batch counts as delivered.")
+    follow: bool = Field(
+        default=True,
+        description="Whether Target is asked what became of each batch it accepted. Costs spare calls, a fifth of "
+        "`calls_per_minute` at most; usually two to four questions per batch.",
+    )
+    follow_after: fields.Duration = _after(
+        "60s", "From a batch's acceptance to the first question; the gaps then grow by half, to ten times this."
+    )
+    commit_on: Literal["accepted", "complete"] = Field(
+        default="accepted",
+        description="When a batch counts as delivered: once Target has queued it (`accepted`), or once Target says "
+        "that it is in the profiles (`complete`), which takes minutes to hours (see `unconfirmed`).",
+    )
+    unconfirmed: UnconfirmedSettings = Field(
+        default=UnconfirmedSettings(), description="How completion is waited for, with `commit_on: complete`."
+    )
 
     @model_validator(mode="after")
-    def _expiry_has_its_token(self) -> Self:
+    def _keys_agree(self) -> Self:
         lonely = self.token_expires_file is not None and self.token_file is None
-        fields.refuse(["token_expires_file is of no use without token_file; give both or none"] if lonely else [])
+        blind = self.commit_on == "complete" and not self.follow
+        fields.refuse(
+            [
+                "token_expires_file is of no use without token_file; give both or none" if lonely else None,
+                "commit_on complete needs follow; leave follow at true, or write accepted" if blind else None,
+            ]
+        )
         return self
 
 

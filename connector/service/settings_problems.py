@@ -91,6 +91,8 @@ def _words(detail: ErrorDetails, place: Place) -> str:
 
 _WORDS: Final = {
     "string_type": "must be text; put it in quotes",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
     "int_type": "must be a whole number",
     "int_parsing": "must be a whole number",
     "int_from_float": "must be a whole number",

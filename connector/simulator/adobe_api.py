@@ -89,7 +89,7 @@ class AdobeApi:
         """The ids of the rows that a fault makes fail, each fault struck once."""
         ids = set(batch.rows)
         failing: list[str] = []
-        while (fault := self._faults.strike((FaultKind.FAILED_ROW,), "update", ids)) is not None:
+        while (fault := self._faults.strike((FaultKind.FAILED_ROW,), "update", len(batch.rows), ids)) is not None:
             failing.append(str(fault.profile_id))
             ids.discard(str(fault.profile_id))
         return failing

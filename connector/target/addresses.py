@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import re
 from ipaddress import ip_address
-from typing import Final
+from typing import Final, NewType
 from urllib.parse import urlsplit
 
+Address = NewType("Address", str)  # one that a call with the token may go to
 _HTTPS_PORT: Final = 443
 _DEFAULT_PORTS: Final = {"http": 80, "https": _HTTPS_PORT}
 # An authority without user name, host names of letters, digits, dots and hyphens (no IDN: Target has none), and below
@@ -41,7 +42,7 @@ def keeps_secrets(url: str) -> bool:
     return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
 
 
-def status_address(url: str, base_url: str) -> str | None:
+def status_address(url: str, base_url: str) -> Address | None:
     """The address at which a batch's status may be asked for, or None if Target's answer names no such one.
 
     Args:
@@ -63,7 +64,7 @@ def status_address(url: str, base_url: str) -> str | None:
     ports = {_HTTPS_PORT, _DEFAULT_PORTS[asked]}
     base_port = base.port or _DEFAULT_PORTS[base.scheme]
     if host.strip("[]") == base.hostname and (port == base_port or (base_port == _HTTPS_PORT and port in ports)):
-        return f"{base.scheme}://{base.netloc}{below}"
+        return Address(f"{base.scheme}://{base.netloc}{below}")
     if _TARGETS_HOST.fullmatch(host) and port in ports:
-        return f"https://{host}{below}"
+        return Address(f"https://{host}{below}")
     return None

@@ -125,7 +125,7 @@ def _field(body: bytes, name: str) -> str | None:
 
     Adobe's own samples hold `&` unescaped, so that they are no XML: those are mended before parsing.
     """
-    root = _parse(body)
+    root = parse(body)
     element = None if root is None else root.find(name)
     if element is None:
         return None
@@ -133,7 +133,8 @@ def _field(body: bytes, name: str) -> str | None:
     return printable[: MAX_URL_CHARACTERS if name == "batchStatus" else MAX_MESSAGE_CHARACTERS]
 
 
-def _parse(body: bytes) -> Element | None:
+def parse(body: bytes) -> Element | None:
+    """The `<response>` of an answer, with what Adobe's own samples leave unescaped mended; None if there is none."""
     mended = re.sub(rb"&(?!(?:amp|lt|gt|quot|apos|#\d+|#x[0-9a-fA-F]+);)", b"&amp;", body)
     try:
         root: Element = fromstring(mended)

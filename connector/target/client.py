@@ -63,16 +63,9 @@ class HttpClient:
         self._url = f"{base_url.rstrip('/')}/m2/{client}/v2/profile/batchUpdate"
         self._token = token
         self._timeout_s = timeout_s
-        tls = ssl.create_default_context()
-        if ca_file is not None:
-            try:
-                tls.load_verify_locations(cafile=ca_file)
-            except OSError as error:  # ssl.SSLError is one
-                msg = f"target.ca_file: {ca_file} is no PEM file of certificates; name one, or leave it out"
-                raise SettingError(msg) from error
         self._session = aiohttp.ClientSession(
             timeout=aiohttp.ClientTimeout(total=timeout_s, sock_connect=CONNECT_TIMEOUT_S),
-            connector=aiohttp.TCPConnector(limit=1, ssl=tls),
+            connector=aiohttp.TCPConnector(limit=1, ssl=tls_context(ca_file)),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"Content-Type": "application/x-www-form-urlencoded", "User-Agent": "target-connector"},
         )
@@ -84,8 +77,8 @@ class HttpClient:
             # A stream, as aiohttp would copy bytes of over 1 MiB in one go, and warns of it.
             form = io.BytesIO(body)
             async with self._session.post(self._url, data=form, headers=headers, allow_redirects=False) as response:
-                beginning = await _beginning(response.content)
-                answer = judge(response.status, response.headers, beginning, datetime.now(UTC))
+                told = await beginning(response.content, MAX_ANSWER_BYTES)
+                answer = judge(response.status, response.headers, told, datetime.now(UTC))
                 if answer.outcome is Outcome.ACCEPTED and form.tell() < len(body):
                     return Answer(Outcome.UNAVAILABLE, f"{answer.text} before the batch was sent to its end")
                 return answer
@@ -99,11 +92,27 @@ class HttpClient:
         await self._session.close()
 
 
-async def _beginning(content: aiohttp.StreamReader) -> bytes:
+def tls_context(ca_file: Path | None) -> ssl.SSLContext:
+    """What is trusted: the system's authorities, and those of the file.
+
+    Raises:
+        SettingError: the file can't be used.
+    """
+    tls = ssl.create_default_context()
+    if ca_file is not None:
+        try:
+            tls.load_verify_locations(cafile=ca_file)
+        except OSError as error:  # ssl.SSLError is one
+            msg = f"target.ca_file: {ca_file} is no PEM file of certificates; name one, or leave it out"
+            raise SettingError(msg) from error
+    return tls
+
+
+async def beginning(content: aiohttp.StreamReader, max_bytes: int) -> bytes:
     """As much of an answer as is looked at; the total time-out bounds one that drips."""
     read = bytearray()
     async for piece in content.iter_any():
         read += piece
-        if len(read) >= MAX_ANSWER_BYTES:
+        if len(read) >= max_bytes:
             break
-    return bytes(read[:MAX_ANSWER_BYTES])
+    return bytes(read[:max_bytes])

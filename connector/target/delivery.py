@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from connector.errors import BlockedError
 from connector.target import batchfile
@@ -57,6 +57,27 @@ class Refused:
     text: str
 
 
+class Gate(Protocol):
+    """Who follows what was accepted, and may want fewer batches open at a time."""
+
+    def room(self) -> bool:
+        """Whether one more batch may be accepted now; asked again each second."""
+
+    def accepted(self, status_url: str | None) -> None:
+        """A batch was accepted, and can be asked for there, if its answer said so."""
+
+
+class Open:
+    """The gate of nobody."""
+
+    def room(self) -> bool:
+        """See Gate."""
+        return True
+
+    def accepted(self, status_url: str | None) -> None:
+        """See Gate."""
+
+
 @dataclass(slots=True)
 class Delivered:
     """What became of the rows of one batch."""
@@ -83,8 +104,10 @@ class Delivery:
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]],
         random: random.Random,
+        gate: Gate | None = None,
     ) -> None:
         """Put the parts together; `clock` is the budget's, in seconds."""
+        self._gate = gate or Open()
         self._client = client
         self._budget = budget
         self._limits = limits
@@ -128,6 +151,7 @@ class Delivery:
             if answer is None:
                 return None
             if answer.outcome is Outcome.ACCEPTED:
+                self._gate.accepted(answer.status_url)
                 search.accepted(len(body))
                 done.rows += part.height
                 done.size_bytes += len(body)
@@ -147,6 +171,7 @@ class Delivery:
         """Send the same bytes until the answer is about them and not about Target; None if `ours` said no."""
         failures = 0
         while True:
+            await self._wait_for_room(ours)
             await self._wait_for_budget(ours)
             async with self._wire:
                 if not ours():
@@ -187,6 +212,10 @@ class Delivery:
         answer = await self._client.post(body)
         self._telemetry.called(answer.outcome, self._clock() - began, len(body))
         return answer
+
+    async def _wait_for_room(self, ours: Callable[[], bool]) -> None:
+        while ours() and not self._gate.room():
+            await self._sleep(LOOK_S)
 
     async def _wait_for_budget(self, ours: Callable[[], bool]) -> None:
         began = self._clock()

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from connector.kafka.embedded import EmbeddedProducer
     from connector.records import Reason
-    from connector.telemetry import BatchReport, Part
+    from connector.telemetry import BatchReport, FollowReport, Part
 
 TOPIC = "crm.customers"
 DEAD_LETTERS = "dead-letters"
@@ -61,6 +61,7 @@ class Watcher(Silent):
         self.troubles: dict[Part, str] = {}
         self.told: list[str] = []
         self.batches: list[BatchReport] = []
+        self.followed_batches: list[FollowReport] = []
         self.dead: dict[Reason, int] = {}
         self.partitions = -1
         self.polled_records = 0
@@ -80,6 +81,9 @@ class Watcher(Silent):
 
     def accepted(self, report: BatchReport) -> None:
         self.batches.append(report)
+
+    def followed(self, report: FollowReport) -> None:
+        self.followed_batches.append(report)
 
     def trouble(self, part: Part, text: str | None) -> None:
         if text is None:
@@ -181,12 +185,12 @@ class Road:
 
 
 @asynccontextmanager
-async def road(folder: Path) -> AsyncIterator[Road]:
-    """Open a road with an empty topic of four partitions."""
+async def road(folder: Path, *, ingestion_delay_s: float = 0.0) -> AsyncIterator[Road]:
+    """Open a road with an empty topic of four partitions, to a Target that takes so long to apply a batch."""
     with EmbeddedBroker() as broker:
         broker.create_topic(TOPIC, PARTITIONS)
         broker.create_topic(DEAD_LETTERS, 1)
-        simulator = Simulator(SimulatorOptions(version_attribute="version"))
+        simulator = Simulator(SimulatorOptions(version_attribute="version", ingestion_delay_s=ingestion_delay_s))
         base_url = await simulator.start()
         registry = AsyncSchemaRegistryClient.new_client({"url": "mock://"})
         schema_id = await registry.register_schema(f"{TOPIC}-value", Schema(json.dumps(SCHEMA), "AVRO"))

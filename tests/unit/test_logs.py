@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,8 @@ from connector.service.loading import load
 from connector.service.metrics import Metrics
 from connector.service.secret_files import read_secret
 from connector.service.settings import describe
-from connector.telemetry import BatchReport, Part, Silent
+from connector.target.following import REFUSED_ADDRESS
+from connector.telemetry import BatchReport, FollowReport, Part, Silent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -130,6 +132,36 @@ def test_another_trouble_of_the_same_part_is_told(log: Log, journal: Journal, cl
     journal.trouble(Part.TARGET, None)
     assert log.events == ["trouble", "trouble", "recovered"]
     assert log.lines[2]["after_s"] == 10
+
+
+REPORT = FollowReport(number=3, end="complete", rows=10, failed=0, not_found=0, asked=2, after_s=150.12345)
+
+
+def test_the_end_of_a_batch_is_one_line(log: Log, journal: Journal) -> None:
+    """What became of it stands on one line, and rows that failed are a warning of their own."""
+    journal.followed(REPORT)
+    journal.followed(replace(REPORT, number=4, failed=2))
+    journal.followed(replace(REPORT, number=5, end="stuck"))
+    journal.followed(replace(REPORT, number=6, end="unconfirmed"))
+    told = [(line["event"], line["level"], line["number"]) for line in log.lines]
+    assert told == [
+        ("batch_followed", "info", 3),
+        ("batch_followed", "info", 4),
+        ("rows_failed", "warning", 4),
+        ("batch_followed", "info", 5),
+        ("rows_failed", "warning", 5),
+        ("batch_followed", "info", 6),
+    ]
+    line = log.lines[0]
+    names = ("end", "rows", "failed", "not_found", "asked", "after_s")
+    assert [line[name] for name in names] == ["complete", 10, 0, 0, 2, 150.123]
+
+
+def test_an_address_that_is_refused_is_told_once(log: Log, journal: Journal) -> None:
+    """Each batch would repeat it; the figures count them."""
+    for state in ("incomplete", REFUSED_ADDRESS, "complete", REFUSED_ADDRESS):
+        journal.asked(state)
+    assert log.events == ["status_address_refused"]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,10 @@ from connector.records import Jump, Partition, Reason
 from connector.service.figures import METRICS
 from connector.service.metrics import Metrics
 from connector.target.answer import Outcome
-from connector.telemetry import BatchReport, Part
+from connector.target.following import REFUSED_ADDRESS
+from connector.target.status import State
+from connector.target.watchlist import End
+from connector.telemetry import BatchReport, FollowReport, Part
 
 ROOT = Path(__file__).parents[2]
 REPORT = BatchReport(
@@ -44,6 +47,12 @@ def test_each_thing_that_is_told_is_counted_under_its_name() -> None:
     metrics.called(Outcome.ACCEPTED, 0.5, 900)
     metrics.held(2.5)
     metrics.accepted(REPORT)
+    metrics.asked(State.INCOMPLETE)
+    metrics.asked(State.COMPLETE)
+    metrics.asked(REFUSED_ADDRESS)
+    metrics.unconfirmed(3)
+    metrics.followed(FollowReport(number=1, end="complete", rows=9, failed=2, not_found=1, asked=2, after_s=150.0))
+    metrics.followed(FollowReport(number=2, end="stuck", rows=9, failed=4, not_found=0, asked=1, after_s=60.0))
     metrics.trouble(Part.TARGET, "no answer")
     found = read(metrics)
     expected = {
@@ -67,6 +76,15 @@ def test_each_thing_that_is_told_is_counted_under_its_name() -> None:
         ("target_connector_rows_accepted_total",): 10,
         ("target_connector_rows_refused_total",): 1,
         ("target_connector_batch_age_seconds_sum",): 7.5,
+        ("target_connector_status_calls_total", "incomplete"): 1,
+        ("target_connector_status_calls_total", "complete"): 1,
+        ("target_connector_status_calls_total", "refused_address"): 1,
+        ("target_connector_unconfirmed_batches",): 3,
+        ("target_connector_batches_followed_total", "complete"): 1,
+        ("target_connector_batches_followed_total", "stuck"): 1,
+        ("target_connector_rows_failed_total",): 6,
+        ("target_connector_rows_not_found_total",): 1,
+        ("target_connector_batch_completion_seconds_sum",): 150,
         ("target_connector_trouble", "target"): 1,
         ("target_connector_trouble", "kafka"): 0,
         ("target_connector_build_info", version("target-connector")): 1,
@@ -108,9 +126,13 @@ def test_an_unknown_number_of_partitions_keeps_the_last_known() -> None:
         pytest.param("target_connector_dead_letters_total", Reason, id="every reason of a dead letter"),
         pytest.param("target_connector_target_calls_total", Outcome, id="every outcome of a call"),
         pytest.param("target_connector_trouble", Part, id="every part"),
+        pytest.param("target_connector_status_calls_total", State, id="every answer to a question"),
+        pytest.param("target_connector_batches_followed_total", End, id="every end of a batch"),
     ],
 )
-def test_a_series_is_there_before_anything_happened(name: str, labels: type[Reason | Outcome | Part]) -> None:
+def test_a_series_is_there_before_anything_happened(
+    name: str, labels: type[Reason | Outcome | Part | State | End]
+) -> None:
     """An alert on the rate of a series that begins at 1 would miss the first."""
     found = read(Metrics())
     assert {label: found.get((name, label)) for label in labels} == dict.fromkeys(labels, 0)
