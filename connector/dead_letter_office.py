@@ -7,13 +7,14 @@ to every record of its batch that it was made of. Returns only once the letters 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from typing import TYPE_CHECKING
+from collections import Counter, deque
+from itertools import groupby
+from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
 from connector.errors import BlockedError
-from connector.records import ASSIGNMENT, ID, OFFSET, ROW, DeadLetter, Reason
+from connector.records import ASSIGNMENT, ID, OFFSET, ROW, DeadLetter, Partition, Reason
 from connector.telemetry import Part
 
 if TYPE_CHECKING:
@@ -22,11 +23,22 @@ if TYPE_CHECKING:
     from connector.kafka.brake import Brake
     from connector.kafka.dead_letters import DeadLetters
     from connector.profiles.window import Batch
-    from connector.records import Partition, Record
+    from connector.records import Record
     from connector.target.delivery import Delivered, Refused
     from connector.telemetry import Telemetry
 
 AGAIN_S = 1.0
+REMEMBERED = 1_000  # letters that a tripped brake can tell of
+SHOWN = 3  # details of a reason, and partitions; the rest is counted
+
+
+class Suspect(NamedTuple):
+    """What is remembered of a letter, to say where and why the brake tripped; never what the record holds."""
+
+    reason: Reason
+    detail: str
+    partition: Partition
+    offset: int
 
 
 class DeadLetterOffice:
@@ -44,6 +56,7 @@ class DeadLetterOffice:
         self._brake = brake
         self._reread = reread
         self._telemetry = telemetry
+        self._suspects: deque[Suspect] = deque(maxlen=REMEMBERED)
 
     async def store_records(self, count: int, refused: Iterable[pl.DataFrame], records: Sequence[Record]) -> None:
         """Store the refused ones of `count` records.
@@ -62,7 +75,11 @@ class DeadLetterOffice:
             for frame in refused
             for row, reason, detail in frame.select(ROW, "reason", "detail").iter_rows()
         ]
-        await self._store(count, letters)
+        suspects = [_suspect(one, one.detail) for one in letters if one.reason is not Reason.TOMBSTONE]  # a setting's
+        self._suspects.extend(suspects)
+        if self._brake.trips(count, len(suspects)):
+            raise BlockedError(_why(self._suspects))
+        await self._store(letters)
 
     async def store_rows(self, done: Delivered, batch: Batch) -> None:
         """Store the records that the refused rows of a delivered batch were made of.
@@ -80,8 +97,12 @@ class DeadLetterOffice:
         for reason, refusal in refusals:
             records = await self._read_again(_made_of(refusal, batch))
             letters += [DeadLetter(record, reason, refusal.text) for record in records]
-        if letters:
-            await self._store(0, letters)
+            # Target's own words may repeat a value; the letters have them.
+            names = _first([name for name in refusal.row.columns if name != ID])
+            self._suspects.extend(_suspect(letter, f"a row with {names}") for letter in letters[-len(records) :])
+        if self._brake.trips_on_batch(batch.records, len(letters)):
+            raise BlockedError(_why(self._suspects))
+        await self._store(letters)
 
     async def _read_again(self, positions: Sequence[tuple[Partition, int]]) -> Sequence[Record]:
         """Ask the brokers until they give the records."""
@@ -97,10 +118,7 @@ class DeadLetterOffice:
                 self._telemetry.trouble(Part.DEAD_LETTERS, None)
                 return records
 
-    async def _store(self, count: int, letters: Sequence[DeadLetter]) -> None:
-        by_policy = sum(letter.reason is Reason.TOMBSTONE for letter in letters)
-        if self._brake.trips(count, len(letters) - by_policy):
-            raise BlockedError(_why(letters))
+    async def _store(self, letters: Sequence[DeadLetter]) -> None:
         if letters:
             await self._dead_letters.send(letters)
             for reason, number in Counter(letter.reason for letter in letters).items():
@@ -114,13 +132,36 @@ def _made_of(refusal: Refused, batch: Batch) -> list[tuple[Partition, int]]:
     return [(partitions[number], offset) for number, offset in trail.iter_rows()]
 
 
-def _why(letters: Sequence[DeadLetter]) -> str:
-    """Where and why, never what."""
-    reason, count = Counter(letter.reason for letter in letters).most_common(1)[0]
-    example = next(letter for letter in letters if letter.reason is reason)
-    where = f"{example.record.topic()}/{example.record.partition()} offset {example.record.offset()}"
-    detail = "Target refused it" if reason is Reason.REFUSED else example.detail
+def _suspect(letter: DeadLetter, detail: str) -> Suspect:
+    record = letter.record
+    return Suspect(letter.reason, detail, Partition(str(record.topic()), record.partition() or 0), record.offset() or 0)
+
+
+def _why(suspects: Sequence[Suspect]) -> str:
+    """Which reasons, in which columns, at which places; and what to do."""
+    reasons = Counter(suspect.reason for suspect in suspects)
+    told = [f"{count} {reason} ({_details(reason, suspects)})" for reason, count in reasons.most_common()]
     return (
-        f"too many dead letters at once; of the newest {len(letters)} {count} are {reason} ({detail}), the first at"
-        f" {where}; correct the settings or the producer, then start again"
+        f"too many dead letters; of the last {len(suspects)}: {', '.join(told)}; at {_places(suspects)}; correct the"
+        " settings or the producer, or let these records become dead letters with `target-connector unblock`"
     )
+
+
+def _details(reason: Reason, suspects: Sequence[Suspect]) -> str:
+    details = Counter(suspect.detail for suspect in suspects if suspect.reason is reason)
+    return _first([f"{detail}: {count}" for detail, count in details.most_common()])
+
+
+def _places(suspects: Sequence[Suspect]) -> str:
+    found = sorted((suspect.partition, suspect.offset) for suspect in suspects)
+    places = []
+    for partition, group in groupby(found, key=lambda one: one[0]):
+        offsets = [offset for _, offset in group]
+        where = f"offset {offsets[0]}" if len(offsets) == 1 else f"offsets {offsets[0]} to {offsets[-1]}"
+        places.append(f"{partition.topic}/{partition.partition} {where}")
+    return _first(places)
+
+
+def _first(texts: Sequence[str]) -> str:
+    rest = len(texts) - SHOWN
+    return ", ".join(texts[:SHOWN]) + (f" and {rest} more" if rest > 0 else "")

@@ -22,14 +22,36 @@ class BrakeLimits:
 class Brake:
     """Counts over a sliding number of records."""
 
-    def __init__(self, limits: BrakeLimits) -> None:
+    def __init__(self, limits: BrakeLimits, released: int = 0) -> None:
+        """A brake that has counted nothing yet.
+
+        Args:
+            limits: when it trips.
+            released: for so many records from now on it neither trips nor counts, as a human has decided that they
+                are truly bad; whole lists, so it may be one list more.
+        """
         self._limits = limits
         self._lists: deque[tuple[int, int]] = deque()
         self._records = 0
         self._bad = 0
+        # Each record passes twice, when it comes in and with the batch that settles it: both times it is let through.
+        self._released_in = self._released_out = released
 
     def trips(self, records: int, bad: int) -> bool:
-        """Count `records` more, of which `bad` are to be dead letters; whether that is too many."""
+        """Count `records` that came in, of which `bad` are to be dead letters; whether that is too many."""
+        if self._released_in > 0:
+            self._released_in -= records
+            return False
+        return self._count(records, bad)
+
+    def trips_on_batch(self, records: int, bad: int) -> bool:
+        """Count `bad` more of the `records` that a batch settles, as Target refused them; whether that is too many."""
+        if self._released_out > 0:
+            self._released_out -= records
+            return False
+        return self._count(0, bad)
+
+    def _count(self, records: int, bad: int) -> bool:
         self._lists.append((records, bad))
         self._records += records
         self._bad += bad

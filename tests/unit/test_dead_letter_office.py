@@ -87,7 +87,7 @@ async def test_the_brake_comes_before_the_topic() -> None:
     kept = Kept()
     office = DeadLetterOffice(kept, Brake(BrakeLimits(at_least=3)), lambda _: [], Silent())
     frame = pl.DataFrame({ROW: [0, 1, 2], "reason": ["unsafe_text"] * 3, "detail": ["a comma, CR or LF in city"] * 3})
-    with pytest.raises(BlockedError, match=r"3 are unsafe_text .*city.* crm/0 offset 0") as blocked:
+    with pytest.raises(BlockedError, match=r"3 unsafe_text .*city.* crm/0 offsets 0 to 2;") as blocked:
         await office.store_records(3, [frame], [Gone(P0, n) for n in range(3)])
     assert kept.letters == []
     assert "\n" not in str(blocked.value)
@@ -108,3 +108,36 @@ async def test_targets_words_are_not_in_the_brakes_text() -> None:
     with pytest.raises(BlockedError) as blocked:
         await office.store_rows(refused("b"), BATCH)
     assert "gold" not in str(blocked.value)
+    assert "1 refused (a row with tier: 1); at crm/0 offset 11" in str(blocked.value)
+
+
+async def test_a_tripped_brake_says_every_reason_and_place() -> None:
+    """Reasons with their counts and columns, each partition with its first and last offset, and both remedies."""
+    office = DeadLetterOffice(Kept(), Brake(BrakeLimits(at_least=6)), lambda _: [], Silent())
+    frame = pl.DataFrame(
+        {
+            ROW: [0, 1, 2],
+            "reason": ["unsafe_text", "unsafe_text", "id_missing"],
+            "detail": ["a comma, CR or LF in city", "a comma, CR or LF in street", "the id `key` is missing"],
+        }
+    )
+    await office.store_records(3, [frame], [Gone(P0, 4), Gone(P0, 9), Gone(P1, 1)])
+    with pytest.raises(BlockedError) as blocked:
+        await office.store_records(3, [frame], [Gone(P0, 14), Gone(P1, 19), Gone(P1, 21)])
+    text = str(blocked.value)
+    assert "4 unsafe_text (a comma, CR or LF in city: 2, a comma, CR or LF in street: 2)" in text
+    assert "2 id_missing (the id `key` is missing: 2)" in text
+    assert "crm/0 offsets 4 to 14, crm/1 offsets 1 to 21" in text
+    assert "correct the settings or the producer" in text
+    assert "target-connector unblock" in text
+
+
+async def test_a_released_brake_lets_refused_rows_become_letters() -> None:
+    """Whom a human has released, a batch that Target refuses in part does not stop again; the next one does."""
+    kept = Kept()
+    brake = Brake(BrakeLimits(at_least=1), released=3)
+    office = DeadLetterOffice(kept, brake, lambda at: [Gone(*one) for one in at], Silent())
+    await office.store_rows(refused("b"), BATCH)
+    assert len(kept.letters) == 1
+    with pytest.raises(BlockedError):
+        await office.store_rows(refused("b"), BATCH)

@@ -96,13 +96,36 @@ def test_the_gate_does_not_flutter() -> None:
         pytest.param([(10_000, 90), (10_000, 90)], False, id="what is long past is forgotten"),
         pytest.param([(1_000_000, 0), (10_000, 150)], True, id="a long good past is no excuse"),
         pytest.param([(100_000, 60)], False, id="a long list counts whole"),
-        pytest.param([(10_000, 0), (0, 60), (0, 60)], True, id="rows that Target refused count too"),
     ],
 )
 def test_the_brake_trips_on_a_share_of_recent_records(lists: list[tuple[int, int]], *, trips: bool) -> None:
     """Over 1 % of the last 10,000 and at least 50: something is misconfigured."""
     brake = Brake(BrakeLimits())
     assert [brake.trips(records, bad) for records, bad in lists][-1] is trips
+
+
+def test_a_released_brake_counts_from_zero_afterwards() -> None:
+    """While released it lets all pass and counts nothing; after that it trips as on the first day."""
+    brake = Brake(BrakeLimits(), released=10_000)
+    assert [brake.trips(5_000, 5_000) for _ in range(2)] == [False, False]
+    assert not brake.trips(5_000, 49)
+    assert brake.trips(50, 50)
+
+
+def test_a_released_brake_lets_each_record_pass_twice() -> None:
+    """What comes in under the release and is refused by Target much later was decided upon as well."""
+    brake = Brake(BrakeLimits(), released=1_000)
+    assert not brake.trips(50_000, 0)
+    assert not brake.trips_on_batch(50_000, 5_000)
+    assert brake.trips_on_batch(50_000, 5_000)
+
+
+def test_rows_that_target_refused_count_too() -> None:
+    """Records that were good when they came in can still be too many bad ones."""
+    brake = Brake(BrakeLimits())
+    assert not brake.trips(10_000, 0)
+    assert not brake.trips_on_batch(10_000, 60)
+    assert brake.trips_on_batch(10_000, 60)
 
 
 @given(st.lists(st.tuples(st.integers(0, 5_000), st.integers(0, 20)), max_size=50))
