@@ -143,7 +143,7 @@ def _why(suspects: Sequence[Suspect]) -> str:
     told = [f"{count} {reason} ({_details(reason, suspects)})" for reason, count in reasons.most_common()]
     return (
         f"too many dead letters; of the last {len(suspects)}: {', '.join(told)}; at {_places(suspects)}; correct the"
-        " settings or the producer, or let these records become dead letters with `target-connector unblock`"
+        " settings or the producer; unblocking lets these records become dead letters"
     )
 
 

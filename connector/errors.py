@@ -29,3 +29,8 @@ class StartOverError(ConnectorError):
 
 class FatalError(ConnectorError):
     """The process cannot go on and should be started again."""
+
+
+def blocked(why: ConnectorError) -> str:
+    """A line for the operator: why it is blocked, and the three ways on."""
+    return f"blocked: {why}; goes on after `target-connector unblock`, a changed settings file or a restart"

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import polars as pl
 
-from connector.errors import BlockedError
+from connector.errors import BlockedError, blocked
 from connector.profiles.window import Due
 from connector.records import ASSIGNMENT
 from connector.telemetry import BatchReport, Part
@@ -275,7 +275,7 @@ class Pipeline:
         A batch on its way is not to blame, and may still arrive.
         """
         self._source.suspend()
-        self._telemetry.trouble(Part.PIPELINE, f"blocked: {error}")
+        self._telemetry.trouble(Part.PIPELINE, blocked(error))
         await stopping
 
 

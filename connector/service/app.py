@@ -1,7 +1,8 @@
-"""The life of the service: start up, carry records until told to stop, shut down.
+"""The life of the process: serve its pages, lead the parts' lives until told to stop.
 
 `serve` is what `run` and the demo call. Pages answer from the first moment, so that a service that waits for its
-brokers can say so. Nothing here is done twice: `composition` makes the parts, `pipeline` carries the records.
+brokers, or for a human, can say so; they stay while the parts start over. Nothing here is done twice: `composition`
+makes the parts, `life` and `lives` lead them, `pipeline` carries the records.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ import structlog
 from aiohttp import web
 
 from connector.errors import SettingError
-from connector.service import events
-from connector.service.composition import compose
+from connector.service import admin, events
 from connector.service.health import Health, web_app
 from connector.service.journal import Journal, Tee
+from connector.service.lives import Lives
 from connector.service.metrics import Metrics
 from connector.service.settings import describe
 from connector.service.target_side import costs
@@ -28,12 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from connector.avro.stores import SchemaStore
-    from connector.service.composition import Parts
-    from connector.service.sections import ServiceSettings
     from connector.service.settings import Settings
+    from connector.service.settings_watch import SettingsWatch
     from connector.telemetry import Telemetry
-
-CLOSE_TIMEOUT_S = 10.0  # to commit and leave the group; librdkafka's close can hang
 
 
 async def serve(
@@ -42,6 +40,7 @@ async def serve(
     *,
     also: Sequence[Telemetry] = (),
     schemas: SchemaStore | None = None,
+    watch: SettingsWatch | None = None,
 ) -> None:
     """Run the service until `stop` is set and what is open is drained.
 
@@ -50,6 +49,7 @@ async def serve(
         stop: set to stop.
         also: who is told beside the metrics, the log and the health page.
         schemas: instead of the registry, for a demo in one process.
+        watch: tells of changed settings while the service is blocked.
 
     Raises:
         SettingError: a setting, or a file it names, turned out to be wrong.
@@ -59,88 +59,42 @@ async def serve(
     log.info(events.STARTING, version=version("target-connector"), settings=describe(settings))
     _warn_of_risks(settings)
     metrics, journal, health = Metrics(), Journal(log, time.monotonic), Health()
-    parts = compose(settings, Tee(metrics, journal, health, *also), schemas)
+    telemetry = Tee(metrics, journal, health, *also)
+    lives = Lives(settings, telemetry, health, schemas=schemas, watch=watch, clock=time.monotonic)
+    pages = web_app(health, metrics, lives.alive)
+    commands = admin.admin_app(lambda: health.ready()[1], lambda _batch: None, lives.unblock)
+    service = settings.service
+    stopping = asyncio.create_task(_moment_of(stop))
     async with AsyncExitStack() as stack:
+        stack.callback(stopping.cancel)
         stack.callback(journal.close)
-        stack.push_async_callback(_shut_down, parts)
-        await stack.enter_async_context(_pages(settings.service, web_app(health, metrics, parts.source.alive)))
-        if await _started(parts, stop):
-            await _carry(parts, stop)
-        stopped_at = time.monotonic()
-    log.info(events.STOPPED, after_s=round(time.monotonic() - stopped_at, 3))
+        await stack.enter_async_context(_served(pages, service.host, service.port, "port", events.LISTENING))
+        await stack.enter_async_context(
+            _served(commands, admin.HOST, service.admin_port, "admin_port", events.ADMIN_LISTENING)
+        )
+        await lives.run(stop)
+    log.info(events.STOPPED, after_s=round(time.monotonic() - await stopping, 3))
 
 
-async def _started(parts: Parts, stop: asyncio.Event) -> bool:
-    """Wait for the brokers and the topics, prove the mappings, start to fetch; False if told to stop meanwhile."""
-    stopping = asyncio.create_task(stop.wait())
-    proving = asyncio.create_task(_prove(parts))
-    await asyncio.wait({stopping, proving}, return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
-    if not proving.done():
-        proving.cancel()
-        await asyncio.wait({proving})
-        return False
-    proving.result()
-    if stop.is_set():
-        return False
-    parts.source.start()
-    return True
-
-
-async def _prove(parts: Parts) -> None:
-    """See that letters have a place to go, and hold each mapping against the newest schema of each topic."""
-    topics = await parts.watch.topics()
-    if await parts.provide(topics):
-        structlog.get_logger().info(events.TOPIC_CREATED, topic=parts.dead_letters.topic)
-    for topic in topics:
-        feed = next(feed for feed in parts.feeds if feed.reads(topic))
-        dtypes = await feed.decoder.newest(topic)
-        if dtypes is not None:
-            feed.mapping.check(dtypes, f"topic {topic}")
-
-
-async def _carry(parts: Parts, stop: asyncio.Event) -> None:
-    """Carry records; whichever of its tasks fails ends the others."""
-    carrying = asyncio.create_task(parts.pipeline.run(parts.source, stop))
-    tasks = [carrying, *(asyncio.create_task(run()) for run in (parts.watch.run, *parts.target.beside))]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in tasks:
-            if task.done():
-                task.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _shut_down(parts: Parts) -> None:
-    """End the parts in the order in which they depend on each other."""
-    parts.dead_letters.close()  # a letter that can't be written must not hold up the rest; its offset is not stored
-    await parts.source.close(CLOSE_TIMEOUT_S)  # commits what is settled and leaves the group
-    await parts.target.close()
-    if parts.registry is not None:
-        await parts.registry.close()
+async def _moment_of(event: asyncio.Event) -> float:
+    await event.wait()
+    return time.monotonic()
 
 
 @asynccontextmanager
-async def _pages(settings: ServiceSettings, app: web.Application) -> AsyncIterator[None]:
-    """Serve the pages for machines meanwhile."""
+async def _served(app: web.Application, host: str, port: int, setting: str, event: str) -> AsyncIterator[None]:
+    """Serve pages meanwhile, and log where."""
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
     await runner.setup()
     try:
-        await _listen(runner, settings.host, settings.port)
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except OSError as error:
+            raise SettingError(f"service.{setting}: {host}:{port} cannot be listened on ({error.strerror})") from error
+        structlog.get_logger().info(event, host=host, port=runner.addresses[0][1])
         yield
     finally:
         await runner.cleanup()
-
-
-async def _listen(runner: web.AppRunner, host: str, port: int) -> None:
-    try:
-        await web.TCPSite(runner, host, port).start()
-    except OSError as error:
-        raise SettingError(f"service.port: {host}:{port} cannot be listened on ({error.strerror})") from error
-    structlog.get_logger().info(events.LISTENING, host=host, port=runner.addresses[0][1])
 
 
 def _warn_of_risks(settings: Settings) -> None:

@@ -25,8 +25,8 @@ from connector.service.demo import demo as play
 from connector.service.demo import feed, real_feed
 from connector.service.demo.simulated_target import simulate
 from connector.service.demo.stage import MAX_EVENTS, MIN_CUSTOMERS
-from connector.service.loading import load
 from connector.service.secret_files import read_secret
+from connector.service.settings_watch import SettingsWatch
 from connector.simulator.account import SimulatorOptions
 
 if TYPE_CHECKING:
@@ -79,16 +79,17 @@ def run(config: Config = None) -> None:
     SIGTERM or Ctrl-C delivers what is open, within `service.drain`, commits and leaves; the second one ends at once,
     which loses nothing either.
     """
-    settings = load(config, os.environ)
+    watch = SettingsWatch(config, os.environ)
+    settings = watch.load()
     logs.configure(settings.service.log_format)
-    uvloop.run(_until_signalled(settings))
+    uvloop.run(_until_signalled(settings, watch))
 
 
-async def _until_signalled(settings: Settings) -> None:
+async def _until_signalled(settings: Settings, watch: SettingsWatch) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, _stop, stop, signal.Signals(number).name)
-    await serve(settings, stop)
+    await serve(settings, stop, watch=watch)
 
 
 def _stop(stop: asyncio.Event, why: str) -> None:

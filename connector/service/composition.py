@@ -38,6 +38,7 @@ from connector.target import batchfile
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
+    from contextlib import AsyncExitStack
     from pathlib import Path
     from typing import Any
 
@@ -61,30 +62,36 @@ class Parts:
     target: TargetSide
     dead_letters: DeadLetterTopic
     provide: Callable[[Sequence[str]], Awaitable[bool]]
-    registry: Registry | None
 
 
-def compose(settings: Settings, telemetry: Telemetry, schemas: SchemaStore | None = None) -> Parts:
+def compose(
+    settings: Settings,
+    telemetry: Telemetry,
+    opened: AsyncExitStack,
+    schemas: SchemaStore | None = None,
+    *,
+    released: int = 0,
+) -> Parts:
     """Make the parts; must be called on the running event loop.
 
     Args:
         settings: all of them.
         telemetry: who is told.
+        opened: closes what was opened, also if an error ends this half-way.
         schemas: instead of the registry that the settings name, for a demo in one process.
+        released: how many records the brake lets pass.
 
     Raises:
         SettingError: a file that the settings name can't be used, or librdkafka does not take its properties.
     """
     consumer = _consumer_properties(settings)
     _prove(consumer)
-    registry = None
-    if schemas is None and settings.registry is not None:
-        registry = Registry.connect(_registry_options(settings.registry), telemetry)
-    feeds = [_feed(source, schemas or registry) for source in settings.sources]
+    store = schemas or _registry(settings, telemetry, opened)
+    feeds = [_feed(source, store) for source in settings.sources]
     ledger = Ledger()
     target = make_target_side(settings.target, ledger, telemetry)
-    topics = [topic for source in settings.sources for topic in source.topics]
-    options = SourceOptions(consumer, topics, revoke_timeout_s=settings.target.timeout + REVOKE_WAIT_S)
+    opened.push_async_callback(target.close)
+    options = _source_options(settings, consumer)
     try:
         dead_letters = DeadLetterTopic(consumer, settings.dead_letters.topic, settings.kafka.group_id, telemetry)
         pipeline = Pipeline(
@@ -93,18 +100,18 @@ def compose(settings: Settings, telemetry: Telemetry, schemas: SchemaStore | Non
             delivery=target.delivery,
             ledger=ledger,
             settling=target.settling,
-            office=DeadLetterOffice(dead_letters, _brake(settings), partial(reread, consumer), telemetry),
+            office=DeadLetterOffice(dead_letters, _brake(settings, released), partial(reread, consumer), telemetry),
             telemetry=telemetry,
             clock=time.monotonic,
             drain_s=settings.service.drain,
         )
         source = Source(options, pipeline, telemetry)
-        watch = _watch(consumer, topics, telemetry, pipeline, source)
+        watch = _watch(consumer, options.topics, telemetry, pipeline, source)
     except KafkaException as error:
         raise _refused(error) from error
     wanted = Wanted(settings.dead_letters.topic, settings.dead_letters.create)
     providing = partial(provide, wanted, consumer, telemetry=telemetry)
-    return Parts(pipeline, source, watch, feeds, target, dead_letters, providing, registry)
+    return Parts(pipeline, source, watch, feeds, target, dead_letters, providing)
 
 
 def _watch(
@@ -129,14 +136,19 @@ def _refused(error: KafkaException) -> SettingError:
     return SettingError(f"kafka.properties: {said}; correct or remove the property")
 
 
+def _source_options(settings: Settings, consumer: dict[str, Any]) -> SourceOptions:
+    topics = [topic for source in settings.sources for topic in source.topics]
+    return SourceOptions(consumer, topics, revoke_timeout_s=settings.target.timeout + REVOKE_WAIT_S)
+
+
 def _window(settings: Settings) -> Window:
     limits = Limits(settings.window.max_rows, settings.window.max_bytes, settings.window.max_age)
     return Window(limits, [Events(source.events) for source in settings.sources], batchfile.encode)
 
 
-def _brake(settings: Settings) -> Brake:
+def _brake(settings: Settings, released: int) -> Brake:
     brake = settings.dead_letters.brake
-    return Brake(BrakeLimits(brake.share, brake.of, brake.at_least))
+    return Brake(BrakeLimits(brake.share, brake.of, brake.at_least), released)
 
 
 def _consumer_properties(settings: Settings) -> dict[str, Any]:
@@ -159,6 +171,14 @@ def _feed(source: SourceSettings, registry: SchemaStore | None) -> Feed:
         mapping=mapping,
         keep_tombstones=source.on_delete == "dead_letter",
     )
+
+
+def _registry(settings: Settings, telemetry: Telemetry, opened: AsyncExitStack) -> Registry | None:
+    if settings.registry is None:
+        return None
+    registry = Registry.connect(_registry_options(settings.registry), telemetry)
+    opened.push_async_callback(registry.close)
+    return registry
 
 
 def _registry_options(registry: RegistrySettings) -> RegistryOptions:

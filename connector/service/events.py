@@ -32,6 +32,7 @@ class Event:
 STARTING: Final = "starting"
 WARNED: Final = "warned"
 LISTENING: Final = "listening"
+ADMIN_LISTENING: Final = "admin_listening"
 ASSIGNED: Final = "assigned"
 BATCH_ACCEPTED: Final = "batch_accepted"
 OFFSET_RESET: Final = "offset_reset"
@@ -44,6 +45,8 @@ EXPIRES: Final = "token_expires"
 TOPIC_CREATED: Final = "topic_created"
 TROUBLE: Final = "trouble"
 RECOVERED: Final = "recovered"
+STARTING_OVER: Final = "starting_over"
+SETTINGS_CHANGED: Final = "settings_changed"
 STOPPING: Final = "stopping"
 STOPPED: Final = "stopped"
 FAILED: Final = "failed"
@@ -53,6 +56,13 @@ EVENTS: Final = (
     Event(STARTING, "info", ("version", "settings"), "The settings as understood, secrets masked.", "None."),
     Event(WARNED, "warning", ("text",), "A combination of settings has a risk.", "Change them, or accept the risk."),
     Event(LISTENING, "info", ("host", "port"), "The health page and the metrics can be asked.", "None."),
+    Event(
+        ADMIN_LISTENING,
+        "info",
+        ("host", "port"),
+        "The commands `status` and `unblock` can be used on this machine.",
+        "None; `--port` of these commands takes another port than `service.admin_port`.",
+    ),
     Event(
         ASSIGNED,
         "info",
@@ -133,6 +143,20 @@ EVENTS: Final = (
         "`pipeline` waits for a human, the others heal by themselves; the text holds the remedy.",
     ),
     Event(RECOVERED, "info", ("part", "after_s"), "The part is well again.", "None."),
+    Event(
+        STARTING_OVER,
+        "warning",
+        ("why", "after_s"),
+        "All parts are shut down and made anew, as in a restart; they read from the committed offsets.",
+        "None after `unblocked` or a changed settings file; otherwise `why` says what to look at.",
+    ),
+    Event(
+        SETTINGS_CHANGED,
+        "info",
+        ("settings",),
+        "The settings file was changed while the service was blocked: the settings as understood, secrets masked.",
+        "None.",
+    ),
     Event(STOPPING, "info", ("why",), "No more records are fetched; what is open is delivered.", "None."),
     Event(STOPPED, "info", ("after_s",), "The process ends; what was not accepted is read again later.", "None."),
     Event(

@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Any, Final
 from aiohttp import web
 
 from connector.service.one_line import one_line
-from connector.telemetry import Silent
+from connector.telemetry import Part, Silent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from connector.service.metrics import Metrics
-    from connector.telemetry import Part
 
 _EXPOSITION_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"  # Prometheus' text format
 _FRESH: Final = {"Cache-Control": "no-store"}
@@ -45,6 +44,17 @@ class Health(Silent):
                 self._troubles.pop(part, None)
             else:
                 self._troubles[part] = one_line(text)
+
+    def start_over(self) -> None:
+        """As at the beginning: no assignment, no trouble."""
+        with self._lock:
+            self._share = None
+            self._troubles.clear()
+
+    def blocked(self) -> bool:
+        """Whether it waits for a human."""
+        with self._lock:
+            return Part.PIPELINE in self._troubles
 
     def ready(self) -> tuple[bool, dict[str, Any]]:
         """Returns whether it is ready, and what `/readyz` tells: troubles by part, partitions owned and in all."""

@@ -178,6 +178,10 @@ class Tee:
     def __init__(self, *listeners: Telemetry) -> None:
         self._listeners = listeners
 
+    def silence(self) -> None:
+        """Tell nobody any more."""
+        self._listeners = ()
+
     def polled(self, records: int, size_bytes: int) -> None:
         """See Telemetry."""
         for listener in self._listeners:

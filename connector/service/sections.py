@@ -15,6 +15,7 @@ from connector.service import fields, librdkafka, units
 from connector.target.watchlist import KEPT
 
 MAX_ROWS: Final = 499_999  # Adobe's 500,000 rows of a batch count the header (AdobeDocs profile-bulk-api.md)
+ADMIN_PORT: Final = 8085  # the simulated Target and the registry of deploy/ have 8081 and 8082
 MAX_CALLS_PER_MINUTE: Final = 50  # Target answers 503 beyond (AdobeDocs target-limits.md)
 
 
@@ -255,6 +256,14 @@ class ServiceSettings(Section):
 
     host: fields.Text = Field(default="0.0.0.0", description="Address of the health page and the metrics.")  # noqa: S104  probes and Prometheus come from outside of the pod
     port: fields.Count = Field(default=8080, ge=0, le=65_535, description="Their port; 0 takes any free one.")
+    admin_port: fields.Count = Field(
+        default_factory=lambda given: 0 if given.get("port") == 0 else ADMIN_PORT,
+        ge=0,
+        le=65_535,
+        description="Port of the commands `status` and `unblock`, which only this machine can reach; 0, the default "
+        "where `port` is 0, takes any free one.",
+        json_schema_extra={"default": ADMIN_PORT},
+    )
     drain: fields.Duration = _after("20s", "How long a stop may take to deliver what is open.")
     log_format: Literal["json", "console"] = Field(
         default="json", description="One JSON object per line, or text for people."

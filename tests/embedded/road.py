@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import socket
 import struct
 import time
 from contextlib import asynccontextmanager
@@ -22,14 +23,15 @@ from connector.avro.registry import Registry
 from connector.avro.registry_access import RegistryAccess
 from connector.kafka.embedded import EmbeddedBroker
 from connector.service.app import serve
-from connector.service.loading import load
+from connector.service.settings_watch import SettingsWatch
 from connector.simulator.account import SimulatorOptions
 from connector.simulator.app import Simulator
 from connector.telemetry import Silent
 from tests.changes import changed
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Coroutine
+    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
     from connector.kafka.embedded import EmbeddedProducer
@@ -56,6 +58,8 @@ class Watcher(Silent):
     """Keeps what a member tells."""
 
     running: asyncio.Task[None]
+    admin_url: str
+    config: Path
 
     def __init__(self) -> None:
         self.troubles: dict[Part, str] = {}
@@ -120,18 +124,30 @@ class Road:
                 self.expected[key] = {"version": str(self.version), "city": city}
         self.producer.flush(20)
 
+    def register(self, schema: dict[str, Any]) -> Coroutine[Any, Any, int]:
+        """Make this the topic's newest schema; gives its id."""
+        return self.registry.register_schema(f"{TOPIC}-value", Schema(json.dumps(schema), "AVRO"))
+
     def produce_raw(self, value: bytes | None, key: bytes = b"raw") -> None:
         self.producer.produce(TOPIC, value, key=key)
         self.producer.flush(20)
 
-    @asynccontextmanager
-    async def member(self, **changes: Any) -> AsyncIterator[Watcher]:
+    def member(self, **changes: Any) -> AbstractAsyncContextManager[Watcher]:
         """Run one replica; leaves it by a stop and its drain. `changes` are dotted settings with `__` for the dot."""
-        watcher, stop = Watcher(), asyncio.Event()
+        return self.watched(Watcher(), **changes)
+
+    @asynccontextmanager
+    async def watched(self, watcher: Watcher, **changes: Any) -> AsyncIterator[Watcher]:
+        """Run one replica that tells this watcher."""
+        stop = asyncio.Event()
         self.members += 1
-        settings = load(self._settings(changes), {})
+        admin_port = free_port()
+        watcher.config = self._settings({"service__admin_port": admin_port, **changes})
+        watcher.admin_url = f"http://127.0.0.1:{admin_port}"
+        watch = SettingsWatch(watcher.config, {})
+        settings = watch.load()
         access = RegistryAccess(self.registry, telemetry=watcher)
-        running = asyncio.create_task(serve(settings, stop, also=[watcher], schemas=Registry(access)))
+        running = asyncio.create_task(serve(settings, stop, also=[watcher], schemas=Registry(access), watch=watch))
         watcher.running = running
         try:
             yield watcher
@@ -209,6 +225,13 @@ def read_letters(brokers: str, topic: str, count: int, seconds: float) -> list[t
         return [(message.value(), dict(message.headers() or [])) for message in messages]  # type: ignore[arg-type]
     finally:
         consumer.close()
+
+
+def free_port() -> int:
+    """A port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 async def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from confluent_kafka import KafkaError
@@ -290,9 +290,7 @@ async def test_an_unreachable_broker_is_said_and_waited_for(tmp_path: Path) -> N
         pytest.param({"sources__attributes": {"town": "cty"}}, r"topic crm\.customers: .*cty.*city", id="an attribute"),
     ],
 )
-async def test_a_path_that_no_schema_has_ends_the_start(
-    tmp_path: Path, changes: dict[str, object], expected: str
-) -> None:
+async def test_a_path_that_no_schema_has_ends_the_start(tmp_path: Path, changes: dict[str, Any], expected: str) -> None:
     """A mapping that the newest schema does not bear is one line with the nearest name."""
     async with road(tmp_path) as it:
         it.broker.create_topic("unused", 1)

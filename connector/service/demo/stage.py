@@ -83,7 +83,7 @@ def settings(bootstrap_servers: str, target_url: str, port: int) -> Settings:
                 "timeout": "10s",
             },
             "dead_letters": {"topic": DEAD_LETTERS},
-            "service": {"host": HOST, "port": port, "drain": "2s"},
+            "service": {"host": HOST, "port": port, "admin_port": 0, "drain": "2s"},
         }
     )
 

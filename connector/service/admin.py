@@ -1,0 +1,110 @@
+"""The admin port: what `status` and `unblock` ask, for this machine only.
+
+It is bound to the loopback address. Since a browser on this machine could be led to it, by a name that resolves to
+127.0.0.1 or by a foreign page's form, it answers only where `Host` is a loopback name, and changes something only
+with a header that no form can send and no foreign script may. `app` serves it.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from connector.service.one_line import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+HOST: Final = "127.0.0.1"
+HEADER: Final = "X-Target-Connector"
+UNBLOCK: Final = "unblock"  # the header's value
+MAX_BODY_BYTES: Final = 1024
+MAX_RECORDS: Final = 1_000_000_000
+_NAMES: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+_FRESH: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+
+def admin_app(
+    status: Callable[[], dict[str, Any]],
+    batch: Callable[[str], dict[str, Any] | None],
+    unblock: Callable[[int | None], int | None],
+) -> web.Application:
+    """Returns the pages: GET `/status`, GET `/status/{batch}`, POST `/unblock`.
+
+    Args:
+        status: all of it, for JSON.
+        batch: one batch by its number or Target's id, or None if it is not known.
+        unblock: starts over and lets so many records pass the brake; None if nothing is blocked.
+    """
+
+    async def tell_status(_request: web.Request) -> web.Response:
+        return web.json_response(status(), headers=_FRESH)
+
+    async def tell_batch(request: web.Request) -> web.Response:
+        found = batch(request.match_info["batch"])
+        if found is None:
+            return _refusal(404, "no such batch among the recent ones; `target-connector status` lists them")
+        return web.json_response(found, headers=_FRESH)
+
+    async def start_over(request: web.Request) -> web.Response:
+        if request.headers.get(HEADER) != UNBLOCK:
+            return _refusal(403, f"the header {HEADER}: {UNBLOCK} is missing; use `target-connector unblock`")
+        try:
+            records = _records(await request.read())
+        except ValueError as error:
+            return _refusal(400, str(error))
+        released = unblock(records)
+        if released is None:
+            return _refusal(409, "nothing is blocked")
+        return web.json_response({"starting_over": True, "records": released}, status=202, headers=_FRESH)
+
+    app = web.Application(middlewares=[_only_this_machine], client_max_size=MAX_BODY_BYTES)
+    app.add_routes(
+        [
+            web.get("/status", tell_status),
+            web.get("/status/{batch}", tell_batch),
+            web.post("/unblock", start_over),
+        ]
+    )
+    return app
+
+
+@web.middleware
+async def _only_this_machine(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    if not _is_loopback(request.headers.get("Host", "")):
+        return _refusal(403, f"ask {HOST} by its address")
+    return await handler(request)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return urlsplit(f"//{host}").hostname in _NAMES
+    except ValueError:
+        return False
+
+
+def _records(body: bytes) -> int | None:
+    """How many records the brake is to let pass.
+
+    Raises:
+        ValueError: the body is no such wish; its text says what one is.
+    """
+    if not body:
+        return None
+    try:
+        wish = json.loads(body)
+    except (ValueError, RecursionError):
+        wish = None
+    records = wish.get("records") if isinstance(wish, dict) and set(wish) <= {"records"} else 0
+    if records is None or (type(records) is int and 1 <= records <= MAX_RECORDS):
+        return records
+    raise ValueError(f'the body must be empty or like {{"records": 10000}}, from 1 to {MAX_RECORDS}')
+
+
+def _refusal(status: int, text: str) -> web.Response:
+    return web.json_response({"error": one_line(text)}, status=status, headers=_FRESH)

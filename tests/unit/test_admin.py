@@ -1,0 +1,140 @@
+"""The admin port: what it tells, whom it obeys, and whom it refuses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+
+from connector.service.admin import HEADER, MAX_RECORDS, UNBLOCK, admin_app
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from aiohttp import web
+
+
+class Stage:
+    """The port over real HTTP, and what stands behind it."""
+
+    def __init__(self) -> None:
+        self.blocked = True
+        self.asked: list[int | None] = []
+        self.client: TestClient[web.Request, web.Application] = TestClient(
+            TestServer(
+                admin_app(
+                    lambda: {"state": "blocked"}, lambda name: {"number": 1} if name == "1" else None, self.unblock
+                )
+            )
+        )
+
+    def unblock(self, records: int | None) -> int | None:
+        if self.blocked:
+            self.asked.append(records)
+        return (records or 10_000) if self.blocked else None
+
+    async def ask(self, path: str, **headers: str) -> tuple[int, Any]:
+        async with self.client.get(path, headers=headers) as response:
+            assert response.headers["Cache-Control"] == "no-store"
+            return response.status, await response.json()
+
+    async def post(self, body: bytes, **headers: str) -> tuple[int, Any]:
+        async with self.client.post("/unblock", data=body, headers={HEADER: UNBLOCK} | headers) as response:
+            return response.status, await response.json()
+
+
+@pytest.fixture
+async def stage() -> AsyncIterator[Stage]:
+    made = Stage()
+    async with made.client:
+        yield made
+
+
+async def test_it_tells_the_status(stage: Stage) -> None:
+    """All of it, and each batch by name."""
+    assert await stage.ask("/status") == (200, {"state": "blocked"})
+    assert await stage.ask("/status/1") == (200, {"number": 1})
+    assert (await stage.ask("/status/2"))[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("body", "records"),
+    [
+        pytest.param(b"", None, id="without a wish"),
+        pytest.param(b"{}", None, id="an empty wish"),
+        pytest.param(b'{"records": null}', None, id="null"),
+        pytest.param(b'{"records": 7}', 7, id="a number"),
+    ],
+)
+async def test_it_unblocks(stage: Stage, body: bytes, records: int | None) -> None:
+    """It says how many records the brake lets pass."""
+    assert await stage.post(body) == (202, {"starting_over": True, "records": records or 10_000})
+    assert stage.asked == [records]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"records=7", id="a form"),
+        pytest.param(b"[]", id="a list"),
+        pytest.param(b'{"records": 0}', id="zero"),
+        pytest.param(b'{"records": true}', id="true"),
+        pytest.param(b'{"records": 1.5}', id="a fraction"),
+        pytest.param(b'{"record": 1}', id="an unknown key"),
+        pytest.param(b'{"records": %d}' % (MAX_RECORDS + 1), id="too many"),
+        pytest.param(b"[" * 1000, id="nested without end"),
+        pytest.param(b"\xff", id="no text"),
+    ],
+)
+async def test_a_wish_it_does_not_understand_changes_nothing(stage: Stage, body: bytes) -> None:
+    """A guess could empty a topic into the dead letters."""
+    status, told = await stage.post(body)
+    assert status == 400
+    assert "records" in told["error"]
+    assert stage.asked == []
+
+
+async def test_a_body_without_end_is_refused(stage: Stage) -> None:
+    """Nobody fills the memory through it."""
+    async with stage.client.post("/unblock", data=b"x" * 100_000, headers={HEADER: UNBLOCK}) as response:
+        assert response.status == 413
+    assert stage.asked == []
+
+
+async def test_what_is_not_blocked_stays_as_it_is(stage: Stage) -> None:
+    """It says so."""
+    stage.blocked = False
+    assert await stage.post(b"") == (409, {"error": "nothing is blocked"})
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:8085", "127.0.0.1.evil.example", "[", ""])
+async def test_a_foreign_name_is_refused(stage: Stage, host: str) -> None:
+    """A page whose name was made to resolve to 127.0.0.1 learns and changes nothing."""
+    assert (await stage.ask("/status", Host=host))[0] == 403
+    assert (await stage.post(b"", Host=host))[0] == 403
+    assert stage.asked == []
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.1:9", "localhost:9", "[::1]:9"])
+async def test_a_name_of_this_machine_is_answered(stage: Stage, host: str) -> None:
+    """However a port-forward may call it."""
+    assert (await stage.ask("/status", Host=host))[0] == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        pytest.param({}, id="a plain form"),
+        pytest.param({"Content-Type": "application/json"}, id="JSON alone"),
+        pytest.param({HEADER: "yes"}, id="another value"),
+    ],
+)
+async def test_a_foreign_pages_form_is_refused(stage: Stage, headers: dict[str, str]) -> None:
+    """A browser sends the header for a foreign page only if the port allowed it, which it never does."""
+    async with stage.client.post("/unblock", data=b"", headers=headers) as response:
+        assert response.status == 403
+    async with stage.client.options("/unblock", headers={"Origin": "http://evil.example"}) as response:
+        assert response.status == 405
+        assert "Access-Control-Allow-Origin" not in response.headers
+    assert stage.asked == []
