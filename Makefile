@@ -5,10 +5,10 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install fmt lint type imports test check demo bench pins clean
+.PHONY: help install fmt lint type imports test check chaos chaos-mutations demo bench pins clean
 
 help:  ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
 
 install: $(STAMP)  ## a virtual environment in .venv with everything pinned, and the package in place
 
@@ -37,6 +37,12 @@ test: install  ## every test; those that need Docker skip without it and say so
 	$(BIN)/pytest --cov --cov-report=term
 
 check: lint type imports test  ## what CI calls: lint, types, imports, tests
+
+chaos: install  ## everything fails for MINUTES=3 with SEED=any, and every profile is judged; needs Docker
+	$(BIN)/python -m tests.chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
+
+chaos-mutations: install  ## six mistakes on purpose, each of which the chaos run must find; needs Docker
+	$(BIN)/python -m tests.chaos.mutations
 
 demo: install  ## the whole road in one process, against a simulated Target
 	$(BIN)/target-connector demo

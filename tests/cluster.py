@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource  # not exported by its types
 from confluent_kafka.cimpl import NewTopic
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.network import Network
@@ -50,6 +51,11 @@ _SETTINGS = {
     "KAFKA_SHARE_COORDINATOR_STATE_TOPIC_MIN_ISR": "2",
     "KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS": "0",
     "KAFKA_GROUP_MIN_SESSION_TIMEOUT_MS": "1000",
+    # The consumer protocol's members have no time-outs of their own.
+    "KAFKA_GROUP_CONSUMER_MIN_SESSION_TIMEOUT_MS": "1000",
+    "KAFKA_GROUP_CONSUMER_SESSION_TIMEOUT_MS": "6000",
+    "KAFKA_GROUP_CONSUMER_MIN_HEARTBEAT_INTERVAL_MS": "500",
+    "KAFKA_GROUP_CONSUMER_HEARTBEAT_INTERVAL_MS": "1000",
     # A killed broker is given up after 3 s, not after 9, so that tests take seconds.
     "KAFKA_BROKER_SESSION_TIMEOUT_MS": "3000",
     "KAFKA_BROKER_HEARTBEAT_INTERVAL_MS": "500",
@@ -120,6 +126,15 @@ class Cluster:
         for created in self._admin.create_topics([NewTopic(name, partitions, len(NODES), config=config)]).values():
             created.result(timeout=30)
         self.await_in_sync([name])
+
+    def alter_topic(self, name: str, settings: Mapping[str, str]) -> None:
+        """Changes settings of a topic while it is in use."""
+        entries = [
+            ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET) for key, value in settings.items()
+        ]
+        resource = ConfigResource(ConfigResource.Type.TOPIC, name, incremental_configs=entries)
+        for altered in self._admin.incremental_alter_configs([resource]).values():
+            altered.result(timeout=30)
 
     def kill(self, node: int) -> None:
         """SIGKILL, and returns once it is gone."""

@@ -75,6 +75,7 @@ class Installed:
 
     def __init__(self, config: Path, env: Mapping[str, str] | None = None) -> None:
         self._log = config.with_suffix(".log").open("a")
+        self._log_began = self._log.tell()
         command = [COMMAND, "run", "--config", str(config)]
         self._process = subprocess.Popen(command, stdout=self._log, stderr=self._log, env=env)
 
@@ -99,6 +100,10 @@ class Installed:
 
     def alive(self) -> bool:
         return self._process.poll() is None
+
+    def began(self) -> bool:
+        """Whether it has written anything yet."""
+        return Path(self._log.name).stat().st_size > self._log_began
 
 
 def wait_for(condition: Callable[[], bool], seconds: float, what: str) -> None:

@@ -1,0 +1,219 @@
+"""The stage: everything that runs, and what each mishap of the plan does to it.
+
+Owns the containers' and processes' order of start and end, and the four lanes, a thread each. Promises that every
+mishap is healed, that the witness hears when, and that a mishap which cannot be done ends the run with its reason.
+Put together by `run`.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import docker
+
+from tests.chaos.plan import FIRST_MEMBERS, SESSION_S, Act, Lane
+from tests.processes import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from tests.chaos.feed import Feed
+    from tests.chaos.members import Members
+    from tests.chaos.plan import Plan
+    from tests.chaos.witness import Witness
+    from tests.cluster import Cluster
+    from tests.containers import Registry
+    from tests.processes import Target
+
+PARTITIONS = 12
+LAST_ACT_S = 180.0  # brokers may take so long to be in sync again
+FIRST_TOKEN = "of the first day"
+
+
+class Stage:
+    """What runs."""
+
+    def __init__(  # noqa: PLR0913 (everything, named)
+        self,
+        *,
+        cluster: Cluster,
+        registry: Registry,
+        target: Target,
+        topic: str,
+        feed: Feed,
+        members: Members,
+        token_file: Path,
+        say: Callable[[str], None],
+    ) -> None:
+        self._cluster = cluster
+        self._registry = registry
+        self._target = target
+        self._topic = topic
+        self._feed = feed
+        self._members = members
+        self._token_file = token_file
+        self._say = say
+        self._refused = 0
+        self._tokens = 0
+        self._failed: list[BaseException] = []
+        self._sleeping = threading.Event()  # set once, to end all lanes
+
+    def play(self, plan: Plan, witness: Witness, *, stop_at_red: bool) -> None:
+        """Let go wrong what the plan says; returns once all of it is healed, or the witness has seen enough.
+
+        Raises:
+            RuntimeError: a mishap could not be done.
+        """
+        began = time.monotonic()
+        lanes: Sequence[Lane] = ("members", "brokers", "target", "registry")
+        threads = [
+            threading.Thread(target=self._lane, name=lane, args=(plan.lane(lane), began, witness), daemon=True)
+            for lane in lanes
+        ]
+        for thread in threads:
+            thread.start()
+        while time.monotonic() < began + plan.seconds and not (stop_at_red and witness.red()):
+            self._sleeping.wait(0.5)
+        self._sleeping.set()
+        for thread in threads:
+            thread.join(LAST_ACT_S)
+        if self._failed or any(thread.is_alive() for thread in threads):
+            msg = f"the plan could not be played: {self._failed or [t.name for t in threads if t.is_alive()]}"
+            raise RuntimeError(msg)
+
+    def _lane(self, acts: Sequence[Act], began: float, witness: Witness) -> None:
+        try:
+            for act in acts:
+                self._sleeping.wait(max(0.0, began + act.at_s - time.monotonic()))
+                if self._sleeping.is_set():
+                    return
+                self._say(f"{time.monotonic() - began:7.1f} s  {act.lane:8} {act.kind} {act.which or ''}".rstrip())
+                {"members": self._member, "brokers": self._broker, "target": self._fault, "registry": self._outage}[
+                    act.lane
+                ](act)
+                witness.healed(f"{act.lane}: {act.kind}")
+        except BaseException as error:  # noqa: BLE001 (the edge of the thread: `play` raises it)
+            self._failed.append(error)
+            self._sleeping.set()
+
+    def _last(self, act: Act) -> None:
+        self._sleeping.wait(act.lasts_s)
+
+    # Members.
+
+    def _member(self, act: Act) -> None:
+        members, place = self._members, act.which
+        self._members.notice()
+        match act.kind:
+            case "kill":
+                members.kill(place)
+                self._last(act)
+                members.start(place)
+            case "stop":
+                members.stop(place)
+                self._last(act)
+                members.start(place)
+            case "freeze":
+                members.freeze(place)
+                self._last(act)
+                members.thaw(place)
+            case "add":
+                members.start(place)
+            case "remove":
+                members.stop(place)
+            case "join_while_slow":
+                self._join_while_slow(place, act.lasts_s)
+
+    def _join_while_slow(self, place: int, delay_s: float) -> None:
+        """A new member comes while a call of an old one is on the wire for long: what a revocation must wait for."""
+        self._target.switch({"kind": "slow", "times": 1, "delay_s": delay_s, "seconds": 10.0, "min_rows": 2})
+        deadline = time.monotonic() + 10.0
+        while time.monotonic() < deadline and b'"min_rows": 2' in self._target.ask("/simulator/faults"):
+            self._sleeping.wait(0.1)
+        self._members.start(place)
+        self._sleeping.wait(delay_s)
+
+    # Brokers.
+
+    def _broker(self, act: Act) -> None:
+        first = self._cluster.leader_of(self._topic, act.which)
+        if act.kind == "coordinator":
+            first = self._cluster.coordinator(self._topic)
+        nodes = sorted(self._cluster.brokers)
+        node = first or nodes[0]
+        if act.kind == "letters_need_all":
+            self._cluster.alter_topic(f"{self._topic}.dead-letters", {"min.insync.replicas": "3"})
+        if act.kind == "frozen":
+            self._cluster.pause(node)
+        else:
+            self._cluster.kill(node)
+        if act.kind == "two":
+            self._cluster.kill(nodes[nodes.index(node) - 1])
+        self._last(act)
+        self._cluster.heal()
+        if act.kind == "letters_need_all":
+            self._cluster.alter_topic(f"{self._topic}.dead-letters", {"min.insync.replicas": "2"})
+
+    # Target.
+
+    def _fault(self, act: Act) -> None:
+        match act.kind:
+            case "poison":
+                self._refused += 1
+                customer = f"refused-{self._refused}"
+                self._target.switch({"kind": "poison", "profile_id": customer})
+                self._feed.refuse(customer)
+            case "token":
+                self._tokens += 1
+                token = f"{FIRST_TOKEN} and {self._tokens}"
+                self._target.ask("/simulator/token", "PUT", token.encode())
+                self._last(act)
+                fresh = self._token_file.with_suffix(".new")
+                fresh.write_text(token)
+                fresh.rename(self._token_file)
+                return
+            case _:
+                self._target.switch(act.fault)
+        self._last(act)
+        if act.kind == "redirect":
+            self._members.restart_blocked()
+
+    # The registry.
+
+    def _outage(self, act: Act) -> None:
+        """It goes away just after it took a schema that no member has asked for yet."""
+        schema = self._feed.register()
+        client = docker.from_env()
+        try:
+            container = client.containers.get(self._registry.get_container_id())
+            container.pause()
+            try:
+                self._feed.use(schema)
+                self._last(act)
+            finally:
+                container.unpause()
+        finally:
+            client.close()
+
+    # The beginning and the end.
+
+    def begin(self, witness: Witness) -> None:
+        """Start the members and the feed; returns once Target has taken the first batch."""
+        self._token_file.write_text(FIRST_TOKEN)
+        for place in FIRST_MEMBERS:
+            self._members.start(place)
+        self._feed.start()
+        witness.start()
+        wait_for(lambda: self._target.summary()["batches"] > 0, 60, "the first batch is accepted")
+
+    def heal(self) -> None:
+        """Bring back whatever is still gone, and let whoever is blocked begin anew."""
+        self._cluster.heal()
+        self._members.notice()
+        for place in FIRST_MEMBERS:
+            self._members.start(place)
+        time.sleep(SESSION_S / 2)  # until a member that has just begun says how it is
+        self._members.restart_blocked()
