@@ -30,6 +30,8 @@ _GUARD_BRANCHES: Final = 64
 _UNREADABLE: Final = "Unreadable"
 _MORE_BYTES_THAN_EXIST: Final = 2**62
 _LONGEST_TEXT: Final = 200
+# A schema of 3 kB can name a billion types: each record holds the one before twice. One of 10,000 takes half a second.
+_MOST_TYPES: Final = 10_000
 
 
 def parse(text: str, label: str, references: Sequence[str] = ()) -> Schema:
@@ -49,6 +51,8 @@ def parse(text: str, label: str, references: Sequence[str] = ()) -> Schema:
             fastavro.parse_schema(_without_defaults(json.loads(reference)), named)
         avro = fastavro.parse_schema(_without_defaults(json.loads(text)), named)
         lowered, root = _Lowering(named).lower(avro, 0)
+        if root.size > _MOST_TYPES:
+            raise SchemaError(f"is made of more than {_MOST_TYPES:,} types, each counted wherever it stands")
         ready = fastavro.parse_schema(lowered)
     except RecursionError:
         raise SchemaError("is nested too deep to be read") from None

@@ -29,6 +29,9 @@ _WORDS: Final[dict[type[Exception], str]] = {
     IndexError: "a union index in it is out of range",
     UnicodeDecodeError: "a text in it is not UTF-8",
 }
+# After so many bytes of datums the cells go into columns. As Python's objects they take up to 250 times the bytes (an
+# array of records of one boolean each, the worst found), in columns about as many bytes as in Avro.
+_SLICE_BYTES: Final = 512 * 1024
 _FAULTS: Final = (EOFError, LookupError, ValueError, ArithmeticError, MemoryError)
 
 
@@ -59,6 +62,8 @@ def read(schema: Schema, columns: Sequence[Column], datums: Iterable[bytes]) -> 
     readable: list[int] = []
     faults: list[tuple[int, str]] = []
     cells: list[list[Any]] = []
+    slices: list[list[pl.Series]] = []
+    held_bytes = 0
     # Record by record, since Avro has no other way to find where a field begins, and to tell which record is at fault.
     for index, datum in enumerate(datums):
         source = BytesIO(datum)
@@ -71,8 +76,17 @@ def read(schema: Schema, columns: Sequence[Column], datums: Iterable[bytes]) -> 
             faults.append((index, f"{schema.label}, byte {source.tell()} of {len(datum)}: {words}"))
         else:
             readable.append(index)
+            held_bytes += len(datum)
+            if held_bytes >= _SLICE_BYTES:
+                slices.append(_columns(columns, cells))
+                cells, held_bytes = [], 0
+    slices.append(_columns(columns, cells))
+    return Rows(readable, [pl.concat(parts) for parts in zip(*slices, strict=True)], faults)
+
+
+def _columns(columns: Sequence[Column], cells: Sequence[Sequence[Any]]) -> list[pl.Series]:
     values = zip(*cells, strict=True) if cells else [()] * len(columns)
-    return Rows(readable, [_series(*pair) for pair in zip(columns, values, strict=True)], faults)
+    return [_series(*pair) for pair in zip(columns, values, strict=True)]
 
 
 def _cells(schema: Schema, columns: Sequence[Column], source: BytesIO, size: int) -> list[Any]:

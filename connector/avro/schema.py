@@ -33,6 +33,7 @@ class Type:
             there is no such record.
         branch: the key under which a datum of a union of several types holds that record.
         no_bytes: a datum of it takes no bytes.
+        size: of how many types it is made, each counted wherever it stands.
     """
 
     dtype: pl.DataType | None
@@ -41,6 +42,7 @@ class Type:
     fields: Mapping[str, Field] | None = None
     branch: str | None = None
     no_bytes: bool = False
+    size: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,8 @@ def array(items: Type) -> Type:
     if items.dtype is None or items.raw is None:
         return RECURSIVE
     convert = _optional(items.convert)
-    return Type(pl.List(items.dtype), pl.List(items.raw), convert and (lambda value: [convert(item) for item in value]))
+    each = convert and (lambda value: [convert(item) for item in value])
+    return Type(pl.List(items.dtype), pl.List(items.raw), each, size=1 + items.size)
 
 
 def mapping(values: Type) -> Type:
@@ -98,6 +101,7 @@ def mapping(values: Type) -> Type:
         pl.List(pl.Struct({"key": pl.String(), "value": values.dtype})),
         pl.List(pl.Struct({"key": pl.String(), "value": values.raw})),
         lambda value: [{"key": key, "value": convert(item)} for key, item in value.items()],
+        size=1 + values.size,
     )
 
 
@@ -108,6 +112,7 @@ def record(fields: Sequence[Field]) -> Type:
         convert=_convert_parts({field.name: field.type for field in fields}),
         fields={field.name: field for field in fields},
         no_bytes=all(field.type.no_bytes for field in fields),
+        size=1 + sum(field.type.size for field in fields),
     )
 
 
@@ -124,6 +129,7 @@ def union(branches: Mapping[str, Type]) -> Type:
         convert=_convert_parts(branches),
         fields=branches[only].fields if only else None,
         branch=only,
+        size=1 + sum(branch.size for branch in branches.values()),
     )
 
 
