@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 from importlib.metadata import version
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 (typer reads the annotations)
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import structlog
@@ -21,10 +21,12 @@ import uvloop
 from connector.errors import SettingError
 from connector.service import events, logs, units
 from connector.service.app import serve
+from connector.service.dead_letters import commands as dead_letters
 from connector.service.demo import demo as play
 from connector.service.demo import feed, real_feed
 from connector.service.demo.simulated_target import simulate
 from connector.service.demo.stage import MAX_EVENTS, MIN_CUSTOMERS
+from connector.service.options import Config  # noqa: TC001 (typer reads the annotations)
 from connector.service.secret_files import read_secret
 from connector.service.settings_watch import SettingsWatch
 from connector.simulator.account import SimulatorOptions
@@ -41,10 +43,7 @@ app = typer.Typer(
     add_completion=False,
 )
 
-Config = Annotated[
-    Path | None,
-    typer.Option("--config", "-c", help="The settings file; otherwise CONNECTOR_CONFIG names it.", show_default=False),
-]
+app.add_typer(dead_letters.app)
 
 
 def main() -> None:

@@ -84,7 +84,7 @@ def compose(
     Raises:
         SettingError: a file that the settings name can't be used, or librdkafka does not take its properties.
     """
-    consumer = _consumer_properties(settings)
+    consumer = consumer_properties(settings)
     _prove(consumer)
     store = schemas or _registry(settings, telemetry, opened)
     feeds = [_feed(source, store) for source in settings.sources]
@@ -151,7 +151,12 @@ def _brake(settings: Settings, released: int) -> Brake:
     return Brake(BrakeLimits(brake.share, brake.of, brake.at_least), released)
 
 
-def _consumer_properties(settings: Settings) -> dict[str, Any]:
+def consumer_properties(settings: Settings) -> dict[str, Any]:
+    """All of librdkafka's properties, secrets included.
+
+    Raises:
+        SettingError: the file of a secret can't be used.
+    """
     kafka = settings.kafka
     secrets = {
         name: read_secret(path, f"kafka.secrets.{name}", lines=has_lines(name)) for name, path in kafka.secrets.items()
@@ -176,12 +181,17 @@ def _feed(source: SourceSettings, registry: SchemaStore | None) -> Feed:
 def _registry(settings: Settings, telemetry: Telemetry, opened: AsyncExitStack) -> Registry | None:
     if settings.registry is None:
         return None
-    registry = Registry.connect(_registry_options(settings.registry), telemetry)
+    registry = Registry.connect(registry_options(settings.registry), telemetry)
     opened.push_async_callback(registry.close)
     return registry
 
 
-def _registry_options(registry: RegistrySettings) -> RegistryOptions:
+def registry_options(registry: RegistrySettings) -> RegistryOptions:
+    """How the registry is reached, secrets included.
+
+    Raises:
+        SettingError: the file of a secret can't be used.
+    """
     password, token = registry.password_file, registry.token_file
     return RegistryOptions(
         url=registry.url,

@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 
 MAX_TEXT: Final = 300  # characters of a library's message
 MAX_FRAMES: Final = 8  # the innermost; enough to find the place, short enough for one line
-# Of each attempt to connect, twenty a second while brokers are away; that they are is told as `trouble`.
-_RECONNECTING: Final = ("FAIL", "ERROR", "MAXPOLL")
+# Of each attempt to connect, twenty a second while brokers are away; that they are is told as `trouble`. GETPID: that
+# a broker is not yet ready for a producer, which then asks again.
+_RECONNECTING: Final = ("FAIL", "ERROR", "MAXPOLL", "GETPID")
 _ADDED: Final = ("timestamp", "level", "event")  # at the head of each line
 _EVENTS: Final[Mapping[str, Event]] = {event.name: event for event in EVENTS}
 
