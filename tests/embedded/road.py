@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from connector.kafka.embedded import EmbeddedProducer
-    from connector.records import Reason
+    from connector.records import Jump, Reason
     from connector.telemetry import BatchReport, FollowReport, Part
 
 TOPIC = "crm.customers"
@@ -70,12 +70,16 @@ class Watcher(Silent):
         self.partitions = -1
         self.polled_records = 0
         self.outcomes: list[str] = []
+        self.jumps: list[Jump] = []
 
     def polled(self, records: int, size_bytes: int) -> None:
         self.polled_records += records
 
     def assigned(self, partitions: int, all_partitions: int | None) -> None:
         self.partitions = partitions
+
+    def jumped(self, jump: Jump) -> None:
+        self.jumps.append(jump)
 
     def called(self, outcome: str, seconds: float, size_bytes: int) -> None:
         self.outcomes.append(outcome)
@@ -161,14 +165,7 @@ class Road:
 
     def committed(self) -> int:
         """How many records of the topic lie below the committed offsets."""
-        # Without auto-commit, or closing it would commit what this reader of offsets never read.
-        nobody = {"bootstrap.servers": self.broker.bootstrap_servers, "group.id": GROUP, "enable.auto.commit": False}
-        consumer = Consumer(nobody)
-        try:
-            found = consumer.committed([TopicPartition(TOPIC, p) for p in range(PARTITIONS)], timeout=10)
-            return sum(max(0, partition.offset) for partition in found)
-        finally:
-            consumer.close()
+        return committed(self.broker)
 
     def dead_letters(self, count: int) -> list[tuple[bytes | None, dict[str, bytes]]]:
         """Read so many dead letters: value and headers of each."""
@@ -214,6 +211,18 @@ async def road(folder: Path, *, ingestion_delay_s: float = 0.0) -> AsyncIterator
             yield Road(broker, simulator, base_url, registry, schema_id, folder, broker.producer())
         finally:
             await simulator.stop()
+
+
+def committed(broker: EmbeddedBroker) -> int:
+    """How many records of the topic lie below the committed offsets."""
+    # Without auto-commit, or closing it would commit what this reader of offsets never read.
+    nobody = {"bootstrap.servers": broker.bootstrap_servers, "group.id": GROUP, "enable.auto.commit": False}
+    consumer = Consumer(nobody)
+    try:
+        found = consumer.committed([TopicPartition(TOPIC, p) for p in range(PARTITIONS)], timeout=10)
+        return sum(max(0, partition.offset) for partition in found)
+    finally:
+        consumer.close()
 
 
 def read_letters(brokers: str, topic: str, count: int, seconds: float) -> list[tuple[bytes | None, dict[str, bytes]]]:
