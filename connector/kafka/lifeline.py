@@ -51,8 +51,8 @@ class Lifeline:
         return self._misses >= MISSES and self._others_are_answered()
 
     def _others_are_answered(self) -> bool:
+        fresh = AdminClient(self._properties)  # held until it answers: without it the question would be dropped
         try:
-            cluster = AdminClient(self._properties).describe_cluster(request_timeout=FRESH_TIMEOUT_S)
-            return bool(cluster.result(FRESH_TIMEOUT_S).nodes)
+            return bool(fresh.describe_cluster(request_timeout=FRESH_TIMEOUT_S).result(FRESH_TIMEOUT_S).nodes)
         except (KafkaException, TimeoutError):
             return False

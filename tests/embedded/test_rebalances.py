@@ -158,6 +158,21 @@ async def test_nothing_is_stored_of_what_was_lost(tmp_path: Path) -> None:
             await until(lambda: it.committed() == 60)
 
 
+async def test_an_offset_of_an_earlier_assignment_is_not_stored() -> None:
+    """Librdkafka would take it, as the partition is ours again; but others may have owned it meanwhile."""
+    async with filled(10) as broker, owner(broker) as member:
+        await until(lambda: member.records() == 40)
+        before = dict(member.held)
+        broker.fail_requests(Api.HEARTBEAT, [KafkaError.UNKNOWN_MEMBER_ID])
+        await until(lambda: member.records() == 80)
+        assert member.revokes == [True]
+        member.source.store(dict.fromkeys(before.values(), 7))
+        await asyncio.sleep(1.5)
+        assert committed(broker) == 0
+        member.source.store(dict.fromkeys(member.held.values(), 9))
+        await until(lambda: committed(broker) == 36)
+
+
 async def test_after_a_stop_of_the_process_nothing_is_ours_beyond_doubt() -> None:
     """The clock went on while the process did not: no call may begin until the membership had time to end."""
     now = 100.0
