@@ -58,12 +58,14 @@ class Membership:
         self._teller = teller
         self._telemetry = telemetry
         self._revoke_timeout_s = revoke_timeout_s
+        self._highest: dict[Partition, int] = {}
         self._store_first = store_first
         self._joined = joined
 
     def join(self, consumer: Consumer, topics: Sequence[str]) -> None:
         """Be a member by way of this consumer from now on; whatever was ours by another one is lost."""
         self._consumer = consumer
+        self._highest = {}
         self._let_go(self.assignments.partitions())
         consumer.subscribe(list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost)
 
@@ -74,10 +76,23 @@ class Membership:
             for assignment, offset in offsets.items()
             if self.assignments.holds(assignment)
         ]
-        if positions:
-            # Refused where a rebalance came first: the new owner reads those records again.
-            with contextlib.suppress(KafkaException):
-                self._consumer.store_offsets(offsets=positions)
+        if not positions:
+            return
+        # Refused where a rebalance came first: the new owner reads those records again.
+        with contextlib.suppress(KafkaException):
+            self._consumer.store_offsets(offsets=positions)
+            # Librdkafka commits by itself only what is above its last commit, which a topic made anew may not be.
+            if lower := [one for one in positions if one.offset < self._highest_of(_name(one))]:
+                self._consumer.commit(offsets=lower, asynchronous=True)
+        self._note({_name(one): one.offset for one in positions})
+
+    def _note(self, committed: Mapping[Partition, int]) -> None:
+        for partition, offset in committed.items():
+            self._highest[partition] = max(offset, self._highest_of(partition))
+
+    def _highest_of(self, partition: Partition) -> int:
+        """The highest offset that was committed since this consumer is a member."""
+        return self._highest.get(partition, 0)
 
     def reread(self, topic: str) -> None:
         """The topic was made anew: begin with its first records."""
@@ -97,6 +112,7 @@ class Membership:
         if consumer is not self._consumer:
             return  # one that was given up, while it closes
         starts = self._committed(partitions)
+        self._note(starts)
         assignments = self.assignments.add(_named(partitions), starts)
         self.ours = self.assignments.numbers()
         self._teller.assigned(assignments, starts)
@@ -140,4 +156,8 @@ class Membership:
 
 
 def _named(partitions: Iterable[TopicPartition]) -> list[Partition]:
-    return [Partition(partition.topic, partition.partition) for partition in partitions]
+    return [_name(partition) for partition in partitions]
+
+
+def _name(partition: TopicPartition) -> Partition:
+    return Partition(partition.topic, partition.partition)

@@ -44,12 +44,20 @@ CUSTOMER: dict[str, Any] = {
 
 
 class Witness(Watcher):
-    """A watcher that also hears of the lag."""
+    """A watcher that also hears of the lag, and how often partitions moved."""
 
     last_lag: int | None = None
+    unknown: int | None = None
+    all_partitions: int | None = None
+    moves: int = 0
 
     def lag(self, records: int, unknown: int) -> None:
-        self.last_lag = records
+        self.last_lag, self.unknown = records, unknown
+
+    def assigned(self, partitions: int, all_partitions: int | None) -> None:
+        self.moves += partitions != self.partitions
+        super().assigned(partitions, all_partitions)
+        self.all_partitions = all_partitions
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +230,33 @@ async def kafka_road(kafka: Kafka, registry_url: str, folder: Path, *, topic: st
         yield KafkaRoad(kafka, registry_url, simulator, base_url, topic, folder, producer)
     finally:
         await simulator.stop()
+
+
+def transactions(it: KafkaRoad, writer: Writer) -> None:
+    """Write thirty events in transactions that are committed, and sixty in ones that are aborted, in turns."""
+    within = Producer({"bootstrap.servers": it.kafka.address, "transactional.id": it.topic, "log_level": 0})
+    within.init_transactions(60)
+    outside, it.producer = it.producer, within
+    for turn in range(3):
+        within.begin_transaction()
+        it.write_cities(writer, range(10), city=f"Graz {turn}")
+        within.commit_transaction(60)
+        before = dict(it.expected)
+        within.begin_transaction()
+        it.write_cities(writer, range(20), city="never")
+        within.abort_transaction(60)
+        it.expected = before
+    it.producer = outside
+
+
+@asynccontextmanager
+async def paused(broker: Kafka) -> AsyncIterator[None]:
+    container = broker.get_wrapped_container()
+    container.pause()
+    try:
+        yield
+    finally:
+        container.unpause()
 
 
 class Proxy:

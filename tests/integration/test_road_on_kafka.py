@@ -5,20 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 import struct
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from confluent_kafka import Producer
 
 from connector.records import Reason
 from connector.telemetry import Part
 from tests.containers import KAFKA_IMAGE, Kafka, missing
 from tests.embedded.road import until as once
-from tests.integration.kafka_road import CUSTOMER, PARTITIONS, KafkaRoad, Proxy, Writer, kafka_road
+from tests.integration.kafka_road import CUSTOMER, PARTITIONS, Proxy, Writer, kafka_road, transactions
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.containers import Registry
@@ -232,59 +230,6 @@ async def test_a_missing_dead_letter_topic_is_told_and_waited_for(
             assert member.dead == {Reason.FRAMING: 1}
         await it.all_committed()
         assert [value for value, _ in it.dead_letters(1)] == [b"no framing"]
-
-
-async def test_a_broker_that_hangs_is_waited_for(tmp_path: Path, fragile: Kafka, registry: Registry) -> None:
-    """A broker that answers nothing for 15 s: told, resumed, nothing lost, nothing out of order.
-
-    Within the session, as with the client's default of 45 s: to join anew after a longer hang is the client's business,
-    and it may wait for `max.poll.interval.ms` for an answer that never comes.
-    """
-    async with kafka_road(fragile, registry.url, tmp_path) as it:
-        writer = it.register(CUSTOMER)
-        async with it.member(kafka__properties={"session.timeout.ms": 45_000}) as member:
-            it.write_cities(writer, range(200))
-            await until(it.arrived)
-            async with paused(fragile):
-                for number in range(100, 300):
-                    it.write(writer, {"customer_id": f"customer-{number}", "city": "Wien"}, {"city": "Wien"})
-                await asyncio.sleep(15)
-                await until(lambda: Part.KAFKA in member.troubles)
-            await asyncio.to_thread(it.flush)
-            await until(it.arrived)
-            it.write_cities(writer, range(250, 350), city="Linz")
-            await until(it.arrived)
-            await until(lambda: Part.KAFKA not in member.troubles)
-            # Before the stop: one that comes before the coordinator is found again leaves records to be read again.
-            await it.all_committed()
-        assert it.simulator.summary().went_backwards == 0
-
-
-@asynccontextmanager
-async def paused(broker: Kafka) -> AsyncIterator[None]:
-    container = broker.get_wrapped_container()
-    container.pause()
-    try:
-        yield
-    finally:
-        container.unpause()
-
-
-def transactions(it: KafkaRoad, writer: Writer) -> None:
-    """Write thirty events in transactions that are committed, and sixty in ones that are aborted, in turns."""
-    within = Producer({"bootstrap.servers": it.kafka.address, "transactional.id": it.topic, "log_level": 0})
-    within.init_transactions(60)
-    outside, it.producer = it.producer, within
-    for turn in range(3):
-        within.begin_transaction()
-        it.write_cities(writer, range(10), city=f"Graz {turn}")
-        within.commit_transaction(60)
-        before = dict(it.expected)
-        within.begin_transaction()
-        it.write_cities(writer, range(20), city="never")
-        within.abort_transaction(60)
-        it.expected = before
-    it.producer = outside
 
 
 async def test_gaps_between_offsets_hold_nothing_up(tmp_path: Path, kafka: Kafka, registry: Registry) -> None:
