@@ -225,9 +225,3 @@ async def test_without_an_offset_to_go_on_from_the_process_ends_if_told_so(tmp_p
                 await asyncio.wait({member.running}, timeout=20)
         assert it.committed() == 0
         assert it.simulator.summary().batches == 0
-
-
-async def test_a_cluster_that_does_not_answer_is_told_with_its_cause(tmp_path: Path) -> None:
-    """The line on the health page holds what the client saw, so that a wrong port can be told from a wrong password."""
-    async with road(tmp_path) as it, it.member(kafka__bootstrap_servers="127.0.0.1:1") as member:
-        await until(lambda: any("Connection refused" in text for text in member.troubles.values()))

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import fastavro
 from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 from confluent_kafka.schema_registry import Schema, SchemaReference, SchemaRegistryClient
 
 from connector.service.app import serve
@@ -148,6 +149,11 @@ class KafkaRoad:
         finally:
             stop.set()
             await loading
+
+    def delete_topic(self, topic: str) -> None:
+        admin = AdminClient({"bootstrap.servers": self.kafka.address})
+        for gone in admin.delete_topics([topic]).values():
+            gone.result(timeout=30)
 
     def flush(self) -> None:
         assert self.producer.flush(60) == 0

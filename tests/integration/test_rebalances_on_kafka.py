@@ -54,15 +54,9 @@ def grow(it: KafkaRoad, partitions: int) -> None:
         grown.result(timeout=30)
 
 
-def delete(it: KafkaRoad) -> None:
-    admin = AdminClient({"bootstrap.servers": it.kafka.address})
-    for gone in admin.delete_topics([it.topic]).values():
-        gone.result(timeout=30)
-
-
 async def make_anew(it: KafkaRoad) -> None:
     """Delete the topic and create it at once, so that no member sees it missing."""
-    delete(it)
+    it.delete_topic(it.topic)
     for _ in range(100):
         try:
             it.kafka.create_topic(it.topic, partitions=PARTITIONS)
@@ -123,7 +117,7 @@ async def test_a_topic_that_is_deleted_is_told_and_waited_for(
         async with it.member(kafka__properties=CLASSIC) as member:
             it.write_cities(writer, range(20))
             await until(it.arrived)
-            delete(it)
+            it.delete_topic(it.topic)
             await until(lambda: it.topic in member.troubles.get(Part.KAFKA, ""))
             it.kafka.create_topic(it.topic, partitions=PARTITIONS)
             it.write_cities(writer, range(10, 40), city="Linz")

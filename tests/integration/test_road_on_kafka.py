@@ -211,16 +211,18 @@ async def test_an_id_that_the_registry_does_not_know_is_a_dead_letter(
         }
 
 
-async def test_a_missing_dead_letter_topic_is_told_and_waited_for(
+async def test_a_dead_letter_topic_that_goes_is_told_and_waited_for(
     tmp_path: Path, fragile: Kafka, registry: Registry
 ) -> None:
     """Without a dead-letter topic nothing passes a bad record: told, not committed, and well once it is created."""
     async with kafka_road(fragile, registry.url, tmp_path) as it:
         writer = it.register(CUSTOMER)
-        it.write_raw(b"no framing")
         # Otherwise it is 30 s until a producer gives up to find a topic.
         quickly = {"topic.metadata.propagation.max.ms": 2000}
         async with it.member(kafka__properties=quickly) as member:
+            await until(lambda: member.partitions == PARTITIONS)
+            it.delete_topic(it.dead_letter_topic)
+            it.write_raw(b"no framing")
             await until(lambda: it.dead_letter_topic in member.troubles.get(Part.DEAD_LETTERS, ""))
             assert it.left() == 1
             it.write_cities(writer, range(20))
