@@ -183,7 +183,8 @@ class WhenComplete:
                 return f"Target took batch {held.number} and did not complete it ({held.end})"
             if held.end is None and now - held.since >= self.patience.timeout_s:
                 return f"Target did not complete batch {held.number} within target.unconfirmed.timeout"
-        if self._sending_since is not None and now - self._sending_since >= self.patience.timeout_s:
+        since = self._sending_since
+        if since is not None and now - since >= self.patience.timeout_s and not self.following.room():
             return "Target did not complete a part of a batch within target.unconfirmed.timeout"
         return None
 

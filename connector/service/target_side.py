@@ -106,6 +106,7 @@ def _following(
         Watchlist(given.follow_after),
         telemetry,
         base_url=given.base_url,
+        hold_s=given.throttle_hold,
         clock=clock,
         sleep=asyncio.sleep,
     )

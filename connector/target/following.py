@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from connector.telemetry import Telemetry
 
 LOOK_S: Final = 0.2  # a turn of the budget is open for 0.5 s
-HOLD_S: Final = 60.0  # after a 503 or 429, as for any call
 PATIENCE_S: Final = 30.0  # how long an operator's question waits for its call
 REFUSED_ADDRESS: Final = "refused_address"
 
@@ -64,16 +63,30 @@ class Following:
         telemetry: Telemetry,
         *,
         base_url: str,
+        hold_s: float,
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]],
     ) -> None:
-        """Put the parts together; `clock` is the budget's, in seconds, `base_url` the configured one."""
+        """Put the parts together.
+
+        Args:
+            client: asks.
+            budget: of calls.
+            ration: how many of them may be questions.
+            watchlist: says when to ask for what.
+            telemetry: who is told.
+            base_url: the configured one.
+            hold_s: no call for so long after a 503 or 429, at least.
+            clock: the budget's, in seconds.
+            sleep: waits so many seconds.
+        """
         self._client = client
         self._budget = budget
         self._ration = ration
         self._watchlist = watchlist
         self._telemetry = telemetry
         self._base_url = base_url
+        self._hold_s = hold_s
         self._clock = clock
         self._sleep = sleep
 
@@ -125,18 +138,28 @@ class Following:
             self._telemetry.unconfirmed(self._watchlist.unconfirmed())
             await self._sleep(LOOK_S)
 
-    async def failed_rows(self, number: int) -> list[str]:
+    def find(self, batch: str) -> Followed | None:
+        """The recent window of this number, or that was sent as the batch which Target calls so."""
+        for window in self.recent():
+            if batch == str(window.number) or any(batch == part.batch_id for part in window.parts):
+                return window
+        return None
+
+    async def failed_rows(self, batch: str) -> list[str]:
         """The ids of the rows of a recent window that Target could not apply, as far as it lists them.
 
         For the operator's eyes: ids are personal data. Asks Target anew, as nothing of them is kept here.
+
+        Args:
+            batch: as for `find`.
 
         Raises:
             LookupError: the window is none of the recent ones.
             TimeoutError: no call of the budget was free, or Target gave no status.
         """
-        window = next((one for one in self.recent() if one.number == number), None)
+        window = self.find(batch)
         if window is None:
-            raise LookupError(f"batch {number} is none of the recent ones")
+            raise LookupError("that batch is none of the recent ones")
         ids: list[str] = []
         for address in [part.address for part in window.parts if part.address is not None]:
             patience_ends = self._clock() + PATIENCE_S
@@ -160,7 +183,7 @@ class Following:
         self._ration.spend(now)
         status = await self._client.ask(address)
         if status.state is State.THROTTLED:
-            self._budget.hold(max(HOLD_S, status.retry_after_s or 0.0), self._clock())
+            self._budget.hold(max(self._hold_s, status.retry_after_s or 0.0), self._clock())
         self._telemetry.asked(status.state)
         return status
 

@@ -12,6 +12,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qs, urlsplit
 
 from connector.target.status import State
 
@@ -67,6 +68,12 @@ class Part:
     end: End | None = None
     failed: int = 0
     not_found: int = 0
+
+    @property
+    def batch_id(self) -> str | None:
+        """What Target calls it, if it named an address to ask."""
+        named = parse_qs(urlsplit(self.address or "").query).get("batchId")
+        return named[0] if named else None
 
 
 @dataclass(slots=True, eq=False)

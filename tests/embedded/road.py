@@ -32,6 +32,7 @@ from tests.changes import changed
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
     from contextlib import AbstractAsyncContextManager
+    from datetime import datetime
     from pathlib import Path
 
     from connector.kafka.embedded import EmbeddedProducer
@@ -66,6 +67,7 @@ class Watcher(Silent):
         self.told: list[str] = []
         self.batches: list[BatchReport] = []
         self.followed_batches: list[FollowReport] = []
+        self.expires: datetime | None = None
         self.dead: dict[Reason, int] = {}
         self.partitions = -1
         self.polled_records = 0
@@ -89,6 +91,9 @@ class Watcher(Silent):
 
     def accepted(self, report: BatchReport) -> None:
         self.batches.append(report)
+
+    def token_expires(self, at: datetime | None, now: datetime) -> None:
+        self.expires = at
 
     def followed(self, report: FollowReport) -> None:
         self.followed_batches.append(report)

@@ -9,7 +9,7 @@ import pytest
 
 from connector.records import Partition
 from connector.target.budget import Budget
-from connector.target.following import HOLD_S, PATIENCE_S, REFUSED_ADDRESS, Following
+from connector.target.following import PATIENCE_S, REFUSED_ADDRESS, Following
 from connector.target.status import State, Status
 from connector.target.watchlist import End, Ration, Watchlist
 from connector.telemetry import Silent
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 BASE = "https://acme.tt.omtrdc.net"
 FIRST_S = 60.0
+HOLD_S = 60.0
 P0 = Partition("crm", 0)
 
 
@@ -49,7 +50,7 @@ class Told(Silent):
 class World:
     """A follower with a Target that answers by list, and a clock that passes only when somebody sleeps."""
 
-    def __init__(self, *answers: Status) -> None:
+    def __init__(self, *answers: Status, first_s: float = FIRST_S) -> None:
         self.now = 0.0
         self.until = 0.0
         self.answers = list(answers)
@@ -62,9 +63,10 @@ class World:
             self,
             self.budget,
             Ration(50),
-            Watchlist(FIRST_S),
+            Watchlist(first_s),
             self.told,
             base_url=BASE,
+            hold_s=HOLD_S,
             clock=lambda: self.now,
             sleep=self.sleep,
         )
@@ -150,7 +152,7 @@ async def test_questions_are_spent_from_the_budget() -> None:
 
 async def test_questions_are_rationed() -> None:
     """Of 50 calls a minute at most 10 are questions, however many batches are due."""
-    it = World()
+    it = World(first_s=6.0)
     for number in range(10):
         it.accept(number)
     await it.pass_time(600)
@@ -187,15 +189,24 @@ async def test_failed_rows_are_asked_for_anew_and_kept_nowhere() -> None:
     it.accept(1, status_url("a"), status_url("b"))
     await it.pass_time(100)
     it.until = it.now + 100
-    assert await it.following.failed_rows(1) == ["anna", "bert"]
+    assert await it.following.failed_rows("1") == ["anna", "bert"]
     assert "anna" not in repr(it.following.recent()) + repr(it.told.reports)
     assert it.told.reports[0].failed == 2
 
 
+def test_a_batch_is_found_by_our_number_and_by_targets_name() -> None:
+    """Both stand in the log; neither is mistaken for the other."""
+    it = World()
+    it.accept(1, status_url("acme-17-1"), status_url("acme-17-2"))
+    it.accept(2, status_url("acme-18-1"))
+    found = [it.following.find(batch) for batch in ("1", "acme-17-2", "acme-18-1", "17", "acme-17", "")]
+    assert [None if window is None else window.number for window in found] == [1, 1, 2, None, None, None]
+
+
 async def test_failed_rows_of_an_unknown_batch_are_a_clear_error() -> None:
     """Only recent batches can be asked for."""
-    with pytest.raises(LookupError, match="batch 3 is none of the recent ones"):
-        await World().following.failed_rows(3)
+    with pytest.raises(LookupError, match="that batch is none of the recent ones"):
+        await World().following.failed_rows("3")
 
 
 async def test_an_operators_question_waits_for_its_call_and_not_for_ever() -> None:
@@ -204,10 +215,10 @@ async def test_an_operators_question_waits_for_its_call_and_not_for_ever() -> No
     it.accept(1)
     it.until = 10_000.0
     it.budget.hold(20.0, it.now)
-    assert await it.following.failed_rows(1) == []
+    assert await it.following.failed_rows("1") == []
     it.budget.hold(2 * PATIENCE_S, it.now)
     with pytest.raises(TimeoutError, match="ask again later"):
-        await it.following.failed_rows(1)
+        await it.following.failed_rows("1")
 
 
 @pytest.mark.parametrize("state", [State.GONE, State.UNANSWERED, State.THROTTLED, State.UNAUTHORIZED])
@@ -217,7 +228,7 @@ async def test_a_batch_that_target_does_not_tell_of_has_no_list(state: State) ->
     it.accept(1)
     it.now, it.until = 10.0, 100.0
     with pytest.raises(TimeoutError, match="does not tell"):
-        await it.following.failed_rows(1)
+        await it.following.failed_rows("1")
 
 
 def test_ends_are_a_closed_list() -> None:

@@ -47,6 +47,7 @@ class World:
             Watchlist(60.0),
             Silent(),
             base_url=BASE,
+            hold_s=60.0,
             clock=lambda: self.now,
             sleep=self.sleep,
         )
@@ -237,6 +238,14 @@ async def test_a_part_of_a_window_may_not_last_for_ever_either() -> None:
     await it.pass_time(TIMEOUT_S - 100)
     with pytest.raises(StartOverError, match="a part of a batch"):
         await it.pass_time(200)
+
+
+async def test_a_window_that_was_given_up_half_sent_is_not_waited_for() -> None:
+    """Where its partitions went away between two of its batches, no time-out ends what goes on."""
+    it = World(Patience(timeout_s=TIMEOUT_S))
+    it.settling.accepted("http://mboxedge1.tt.omtrdc.net/m2/acme/profile/batchStatus?batchId=1.0")
+    it.settling.forget()
+    await it.pass_time(2 * TIMEOUT_S)
 
 
 async def test_what_went_to_another_member_is_not_waited_for() -> None:

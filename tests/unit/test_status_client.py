@@ -100,7 +100,15 @@ async def test_an_answer_cannot_lead_the_token_elsewhere(tmp_path: Path) -> None
         budget, port = Budget(50), other.rpartition(":")[2]
         budget.share([P0], [P0], 0.0)
         following = Following(
-            target, budget, Ration(50), Watchlist(60.0), Silent(), base_url=url, clock=lambda: now, sleep=sleep
+            target,
+            budget,
+            Ration(50),
+            Watchlist(60.0),
+            Silent(),
+            base_url=url,
+            hold_s=60,
+            clock=lambda: now,
+            sleep=sleep,
         )
         following.share(1, 1)
         tricks = [

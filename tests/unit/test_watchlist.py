@@ -152,6 +152,17 @@ def test_a_window_of_several_batches_ends_with_the_last_of_them() -> None:
     assert it.ended == [(1, End.STUCK)]
 
 
+def test_a_batch_that_is_complete_stays_so_when_it_is_pushed_out() -> None:
+    """What was confirmed once is not unconfirmed by newer batches, while the rest of its window is open."""
+    it = List()
+    it.watchlist.share(2, 10)
+    it.add(0.0, address("a"), address("b"))
+    assert it.ask(60.0, COMPLETE) == 1
+    it.watchlist.accepted(address("c"), 61.0)
+    it.ask(61.0, COMPLETE)
+    assert it.ended == [(1, End.COMPLETE)]
+
+
 def test_a_window_whose_batches_ended_before_it_was_whole_ends_with_it() -> None:
     """A search takes many calls; the first accepted parts may be complete before the last is accepted."""
     it = List()
