@@ -104,6 +104,11 @@ class Cluster:
         self.addresses = ",".join(broker.address for broker in self.brokers.values())
         self._admin = AdminClient({"bootstrap.servers": self.addresses, "log_level": 0})
 
+    @property
+    def address(self) -> str:
+        """All of them, under the name that `Kafka` has for its one."""
+        return self.addresses
+
     def __enter__(self) -> Self:
         self._network.create()
         try:

@@ -28,7 +28,7 @@ APP_IMAGE = "target-connector:ci"  # what .ci/run builds
 STARTUP_S = 120
 # Published there, on a free port of Docker's choice. Any, since testcontainers' types know only the port numbers
 # among what Docker's client takes here.
-_LOOPBACK: Any = ("127.0.0.1",)
+LOOPBACK: Any = ("127.0.0.1",)
 
 
 class Kafka(DockerContainer):
@@ -46,7 +46,7 @@ class Kafka(DockerContainer):
     def __init__(self, image: str = KAFKA_IMAGE, **settings: str) -> None:
         """Prepares a broker; `settings` are `KAFKA_…` variables beside or instead of those below."""
         super().__init__(image)
-        self.ports["9092/tcp"] = _LOOPBACK
+        self.ports["9092/tcp"] = LOOPBACK
         self.with_envs(
             **{
                 # With any KAFKA_ variable set the image forgets its defaults, so all that a single node needs is here.
@@ -79,12 +79,20 @@ class Kafka(DockerContainer):
             TimeoutError: it did not within `STARTUP_S`.
         """
         super().start()
-        self.address = f"127.0.0.1:{self.get_exposed_port(9092)}"
-        advertised = f"CLIENT://{self.address},INSIDE://localhost:29092"
+        self.address = self.published(9092)
+        advertised = ",".join(f"{name}://{address}" for name, address in self.advertised().items())
         # Written and then renamed, so that the broker never reads half of it.
         self.exec(["bash", "-c", f"echo {advertised} >/tmp/advertise.new && mv /tmp/advertise.new /tmp/advertise"])
         LogMessageWaitStrategy("Kafka Server started").with_startup_timeout(STARTUP_S).wait_until_ready(self)
         return self
+
+    def published(self, port: int) -> str:
+        """Where one of the container's ports is found on this machine."""
+        return f"127.0.0.1:{self.get_exposed_port(port)}"
+
+    def advertised(self) -> dict[str, str]:
+        """The address of each listener; the container runs, but the broker in it waits for this."""
+        return {"CLIENT": self.address, "INSIDE": "localhost:29092"}
 
     def create_topic(self, name: str, *, partitions: int, **settings: str) -> None:
         """Creates a topic, and returns once the broker has it; `settings` are its own, as Kafka names them."""
@@ -105,7 +113,7 @@ class Registry(DockerContainer):
     def __init__(self, image: str = REGISTRY_IMAGE) -> None:
         """Prepares a registry."""
         super().__init__(image)
-        self.ports["8080/tcp"] = _LOOPBACK
+        self.ports["8080/tcp"] = LOOPBACK
         ready = HttpWaitStrategy(8080, "/apis/ccompat/v7/subjects").for_status_code(200)
         self.waiting_for(ready.with_startup_timeout(STARTUP_S))
 

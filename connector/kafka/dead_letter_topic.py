@@ -132,9 +132,13 @@ def _largest(admin: AdminClient, sources: Sequence[str]) -> int:
 
 def _judge(topic: str, error: KafkaError) -> str:
     """A line for the operator about what is tried again; raises for what is not."""
+    if error.code() in {KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED}:
+        raise SettingError(
+            f"dead_letters.topic: the service's user may neither see nor create {topic}; grant it Write on the topic,"
+            " and create it if it is missing"
+        )
     if error.code() in _FINAL:
         raise SettingError(
-            f"dead_letters.topic: {topic} is missing and can't be created ({error.str()});"
-            " create it yourself, or grant Create on it"
+            f"dead_letters.topic: {topic} is missing and can't be created ({error.str()}); create it yourself"
         )
     return f"the dead-letter topic {topic} can't be looked up or created ({error.str()}); trying again"

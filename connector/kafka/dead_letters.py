@@ -2,19 +2,22 @@
 
 A dead letter keeps its record's key, value and headers, so that it can be replayed, and adds Kafka Connect's
 `__connect.errors.*` headers, so that existing tools read it, and a reason code of our own. `send` returns only once
-the brokers have acknowledged every letter (`acks=all`); the pipeline lets no offset pass it before that.
+the brokers have acknowledged every letter (`acks=all`); the pipeline lets no offset pass it before that. Whatever is
+wrong meanwhile, rights and replicas included, is told with its remedy and waited out.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from connector.errors import BlockedError, FatalError
+from connector.errors import BlockedError
+from connector.kafka.causes import Causes
 from connector.kafka.properties import connection
 from connector.telemetry import Part
 
@@ -25,8 +28,16 @@ if TYPE_CHECKING:
     from connector.telemetry import Telemetry
 
 ACK_TIMEOUT_MS = 30_000  # of one attempt; another follows, for ever
+ATTEMPT_S = ACK_TIMEOUT_MS / 1000 + 10.0  # librdkafka has told of each letter by then; if not, it never will
+SLOW_S = 3.0  # without an acknowledgement: the operator is told why
+ASK_TIMEOUT_S = 2.0  # for the topic's replicas
 AGAIN_S = 1.0  # between two attempts; some errors come at once
 MAX_LETTER_BYTES = 1_000_000_000  # librdkafka's highest
+_RIGHTS = {
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED,  # an idempotent producer without Write on any topic
+}
+_MISSING = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}
 REASON_HEADER = "target-connector.reason"
 
 
@@ -40,7 +51,14 @@ class DeadLetters(Protocol):
 class DeadLetterTopic:
     """A Kafka topic of dead letters."""
 
-    def __init__(self, properties: Mapping[str, Any], topic: str, group_id: str, telemetry: Telemetry) -> None:
+    def __init__(
+        self,
+        properties: Mapping[str, Any],
+        topic: str,
+        group_id: str,
+        telemetry: Telemetry,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Make the producer.
 
         Args:
@@ -48,26 +66,32 @@ class DeadLetterTopic:
             topic: the dead-letter topic.
             group_id: said in the headers, as the connector's name.
             telemetry: hears when the topic can't be written.
+            clock: monotonic, in seconds.
         """
         self.topic = topic
         self._group_id = group_id
         self._telemetry = telemetry
+        self._clock = clock
         self._closing = threading.Event()
+        self._causes = Causes()
         own = {
             "enable.idempotence": True,
             "linger.ms": 5,
             "message.timeout.ms": ACK_TIMEOUT_MS,
+            "logger": self._causes.logger,
             "error_cb": lambda _error: None,  # each letter's own error is told
         }
-        # The record was in Kafka once, so that only the brokers decide whether its letter is too large.
-        self._producer = Producer({"message.max.bytes": MAX_LETTER_BYTES} | connection(properties) | own)
+        # The record was in Kafka once, so that only the brokers decide whether its letter is too large. That a topic is
+        # missing is told after 5 s, not after 30: it was not created a moment ago.
+        defaults = {"message.max.bytes": MAX_LETTER_BYTES, "topic.metadata.propagation.max.ms": 5_000}
+        self._properties = defaults | connection(properties) | own
+        self._producer = Producer(self._properties)
 
     async def send(self, letters: Sequence[DeadLetter]) -> None:
         """Write letters until the brokers have all of them.
 
         Raises:
             BlockedError: a letter is larger than the topic takes.
-            FatalError: the brokers will never take a letter from this producer.
             CancelledError: closed meanwhile; some letters may not be stored.
         """
         left = list(letters)
@@ -75,8 +99,8 @@ class DeadLetterTopic:
             if self._closing.is_set():
                 raise asyncio.CancelledError
             left, error = await asyncio.to_thread(self._attempt, left)
-            self._telemetry.trouble(Part.DEAD_LETTERS, None if error is None else self._judge(error))
-            if error is not None:
+            self._tell(self._judge(error) if left else None)
+            if left:
                 await asyncio.sleep(AGAIN_S)
 
     def close(self) -> None:
@@ -97,15 +121,25 @@ class DeadLetterTopic:
             else:
                 errors.append(error)
 
+        began = self._clock()
+        told_at = began + SLOW_S
         for number, letter in enumerate(letters):
-            self._produce(letter, partial(outcome, number))
-        while answered < len(letters) and not self._closing.is_set():
+            self._produce(letter, partial(outcome, number), began + ATTEMPT_S)
+        while answered < len(letters) and self._goes_on(began + ATTEMPT_S):
             self._producer.poll(0.1)
+            if self._clock() > told_at:
+                self._tell(self._why_slow())
+                told_at = self._clock() + SLOW_S
+        if any(error.fatal() for error in errors) or (answered < len(letters) and not self._closing.is_set()):
+            self._producer = Producer(self._properties)  # the old one will never write again
         left = [letter for number, letter in enumerate(letters) if number not in acknowledged]
         return left, errors[-1] if errors else None
 
-    def _produce(self, letter: DeadLetter, outcome: Callable[[KafkaError | None], None]) -> None:
-        while not self._closing.is_set():
+    def _goes_on(self, until: float) -> bool:
+        return not self._closing.is_set() and self._clock() < until
+
+    def _produce(self, letter: DeadLetter, outcome: Callable[[KafkaError | None], None], until: float) -> None:
+        while self._goes_on(until):
             try:
                 self._producer.produce(
                     self.topic,
@@ -122,17 +156,40 @@ class DeadLetterTopic:
             else:
                 return
 
-    def _judge(self, error: KafkaError) -> str:
-        """A line for the operator about what is tried again; raises for what is not."""
+    def _tell(self, why: str | None) -> None:
+        text = None if why is None else f"the dead-letter topic {self.topic} can't be written: {why}"
+        self._telemetry.trouble(Part.DEAD_LETTERS, text)
+
+    def _judge(self, error: KafkaError | None) -> str:
+        """Why it is tried again, with the remedy; raises where that would not help."""
+        if error is None:
+            return self._why_slow()
         if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
             msg = f"a dead letter is too large for the topic {self.topic}; raise its max.message.bytes"
             raise BlockedError(msg)
-        if error.fatal():
-            msg = (
-                f"the dead-letter topic {self.topic} can't be written ({error.str()}); grant IdempotentWrite and Write"
+        if error.code() in _RIGHTS:
+            return f"grant the service's user Write on the topic {self.topic}"
+        if error.code() in _MISSING:
+            return "there is no such topic; create it"
+        return self._why_slow()
+
+    def _why_slow(self) -> str:
+        """Why the brokers don't acknowledge, as far as they tell; blocks for a moment."""
+        try:
+            metadata = self._producer.list_topics(self.topic, timeout=ASK_TIMEOUT_S)
+        except KafkaException:
+            self._producer.poll(0)  # tells the causes
+            return f"no broker answers: {self._causes.taken()}"
+        partitions = metadata.topics[self.topic].partitions.values()
+        if any(one.leader < 0 for one in partitions):
+            return "a partition of it has no leader; start the brokers that are down"
+        few = min(((len(one.isrs), len(one.replicas)) for one in partitions), default=(0, 0))
+        if few[0] < few[1]:
+            return (
+                f"only {few[0]} of {few[1]} replicas are in sync, and its min.insync.replicas may want more; start the"
+                " brokers that are down"
             )
-            raise FatalError(msg)
-        return f"the dead-letter topic {self.topic} can't be written ({error.str()}); create it or grant Write on it"
+        return "its brokers do not acknowledge; look at their logs"
 
 
 def headers(letter: DeadLetter, group_id: str) -> list[tuple[str, str | bytes | None]]:

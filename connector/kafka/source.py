@@ -28,7 +28,7 @@ from connector.kafka.lifeline import Lifeline
 from connector.kafka.listener import Teller
 from connector.kafka.membership import Membership
 from connector.kafka.pulse import Pulse
-from connector.kafka.troubles import meaning
+from connector.kafka.troubles import is_refusal, meaning
 from connector.telemetry import Part
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 LOOK_EVERY_POLLS = 50  # at 0.1 s a poll: the lag is told, and a cut lifeline looked for, every 5 s or less
 STEADY_EVERY_S = 0.1
+QUIET_S = 15.0  # librdkafka connects anew every 10 s at least, and tells of each refusal: after this there is none
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,7 @@ class Source:
         self._lifeline = Lifeline(options.properties)
         self._consumer = self._client()
         self._silent_polls = self._polls = 0
+        self._refused_at = float("inf")
         self._thread = threading.Thread(target=self._run, name="kafka-consumer", daemon=True)
 
     def _client(self) -> Consumer:
@@ -187,6 +189,7 @@ class Source:
         self._polls += 1
         if self._polls % LOOK_EVERY_POLLS == 0:
             self._tell_ends()
+            self._forget_a_refusal()
             if self._silent_polls >= LOOK_EVERY_POLLS:
                 self._look_at_the_lifeline()
 
@@ -196,6 +199,7 @@ class Source:
         for jump in gathered.jumps:
             self._telemetry.jumped(jump)
         self._telemetry.trouble(Part.CONSUMER, None)
+        self._refused_at = float("inf")
         chunk, size_bytes = gathered.chunk, gathered.size_bytes
         if chunk.spans:
             self._gate.put(len(chunk.records), size_bytes)
@@ -227,6 +231,13 @@ class Source:
                 self._fail(fatal)
             case str() as text:
                 self._telemetry.trouble(Part.CONSUMER, text)
+                if is_refusal(error):
+                    self._refused_at = self._clock()
+
+    def _forget_a_refusal(self) -> None:
+        if self._clock() - self._refused_at > QUIET_S:
+            self._refused_at = float("inf")
+            self._telemetry.trouble(Part.CONSUMER, None)
 
     def _fail(self, error: FatalError) -> None:
         self._teller.tell(self._chunks.put_nowait, error)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -108,6 +107,7 @@ class TopicWatch:
         self._last: TopicState | None = None
         self._counts: dict[str, int] = {}
         self._ids: dict[str, str] = {}
+        self._hidden: set[str] = set()
 
     async def topics(self) -> Sequence[str]:
         """The topics that exist, once at least one does."""
@@ -135,12 +135,23 @@ class TopicWatch:
         if state != self._last:
             self._last = state
             self._changed(state)
-        if state.missing or not state.topics:
-            names = ", ".join(state.missing or self._topics)
-            self._telemetry.trouble(Part.KAFKA, f"no such topic: {names}; create it or correct sources.topics")
-            return False
-        self._telemetry.trouble(Part.KAFKA, None)
-        return True
+        trouble = self._missing(state)
+        self._telemetry.trouble(Part.KAFKA, trouble)
+        return trouble is None
+
+    def _missing(self, state: TopicState) -> str | None:
+        """Which topics are not there, with the remedy."""
+        if self._hidden:
+            names = ", ".join(sorted(self._hidden))
+            return (
+                f"{names} may not be seen; grant the service's user Read on the topic, and create it if it is missing"
+            )
+        if state.missing:
+            return f"no such topic: {', '.join(state.missing)}; create it or correct sources.topics"
+        if not state.topics:
+            names = ", ".join(self._topics)
+            return f"no topic for {names}; create one, grant the service's user Read on it, or correct sources.topics"
+        return None
 
     def _ask(self) -> tuple[TopicState, dict[str, str]]:
         """In a thread: what there is, and the ids of the topics that are ours, as far as the brokers tell."""
@@ -156,14 +167,21 @@ class TopicWatch:
         seen = {name: (len(topic.partitions), topic.error) for name, topic in metadata.topics.items()}
         self._counts = counted(seen, self._counts)
         state = match(self._topics, self._counts)
-        return state, self._ask_ids(state.topics)
+        return state, self._ask_ids([*state.topics, *state.missing])
 
     def _ask_ids(self, topics: Sequence[str]) -> dict[str, str]:
+        """The ids of these topics; those that we may not see are noted, as the list of all topics leaves them out."""
+        self._hidden = set()
         if not topics:
             return {}
         asked = self._admin.describe_topics(TopicCollection(list(topics)), request_timeout=ASK_TIMEOUT_S)
         ids = {}
         for topic, answer in asked.items():
-            with suppress(KafkaException, TimeoutError):
+            try:
                 ids[topic] = str(answer.result(ASK_TIMEOUT_S).topic_id)
+            except TimeoutError:
+                continue
+            except KafkaException as error:
+                if error.args[0].code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+                    self._hidden.add(topic)
         return ids

@@ -31,7 +31,12 @@ _REMEDIES = {
     "INVALID_GROUP_ID": _GROUP,
     "UNSUPPORTED_VERSION": "the brokers lack what is asked of them; see kafka.properties, group.protocol above all",
 }
-_CONNECTING = {"_AUTHENTICATION", "_SSL"}
+_REFUSALS = {"_AUTHENTICATION", "_SSL"}
+
+
+def is_refusal(error: Error) -> bool:
+    """Whether a broker refused to talk to us at all, which is told again at each attempt while it lasts."""
+    return error.name() in _REFUSALS
 
 
 def meaning(error: Error, group: str, topic: str | None = None) -> FatalError | str | None:
@@ -54,7 +59,7 @@ def meaning(error: Error, group: str, topic: str | None = None) -> FatalError | 
     # What is raised to the client carries the flag; what reaches `error_cb` only the code.
     if error.fatal() or error.name() in {"_FATAL", "FENCED_INSTANCE_ID"}:
         return FatalError(f"Kafka ended the membership of this consumer: {error.str()}")
-    if error.name() in _CONNECTING:
+    if is_refusal(error):
         return f"the consumer can't connect to a broker: {cause(error.str())}"
     if error.name() == "TOPIC_AUTHORIZATION_FAILED":
         return f"{topic or 'a topic'} may not be read; grant the service's user Read on the topic"

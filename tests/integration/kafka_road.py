@@ -12,7 +12,7 @@ import struct
 import time
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import fastavro
 from confluent_kafka import Consumer, Producer, TopicPartition
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from tests.containers import Kafka
 
+
 PARTITIONS = 4
 CUSTOMER: dict[str, Any] = {
     "type": "record",
@@ -42,6 +43,14 @@ CUSTOMER: dict[str, Any] = {
         {"name": "city", "type": "string"},
     ],
 }
+
+
+class Brokers(Protocol):
+    """What holds the topics: `tests.containers.Kafka`, or the three of `tests.cluster`."""
+
+    @property
+    def address(self) -> str: ...
+    def create_topic(self, name: str, *, partitions: int) -> None: ...
 
 
 class Witness(Watcher):
@@ -81,11 +90,15 @@ class Writer:
         return head + written.getvalue()
 
 
+PLAIN = Writer(None, CUSTOMER)
+"""Writes records without a schema id; see `without_registry`."""
+
+
 @dataclass
 class KafkaRoad:
     """What a test drives."""
 
-    kafka: Kafka
+    kafka: Brokers
     registry_url: str
     simulator: Simulator
     base_url: str
@@ -222,7 +235,7 @@ class KafkaRoad:
 
 
 @asynccontextmanager
-async def kafka_road(kafka: Kafka, registry_url: str, folder: Path, *, topic: str = "") -> AsyncIterator[KafkaRoad]:
+async def kafka_road(kafka: Brokers, registry_url: str, folder: Path, *, topic: str = "") -> AsyncIterator[KafkaRoad]:
     """Open a road with an empty topic of its own."""
     topic = f"{topic or 'road'}.{time.time_ns()}"
     kafka.create_topic(topic, partitions=PARTITIONS)
@@ -263,6 +276,13 @@ async def paused(broker: Kafka) -> AsyncIterator[None]:
         yield
     finally:
         container.unpause()
+
+
+def without_registry(folder: Path) -> dict[str, Any]:
+    """Settings, as `member` takes them, for records that `PLAIN` wrote."""
+    schema = folder / "customer.avsc"
+    schema.write_text(json.dumps(CUSTOMER))
+    return {"registry": None, "sources__framing": "plain", "sources__schema_file": str(schema)}
 
 
 class Proxy:
