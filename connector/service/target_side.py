@@ -63,11 +63,11 @@ def make_target_side(given: TargetSettings, ledger: Ledger, telemetry: Telemetry
     Raises:
         SettingError: a file that the settings name can't be used.
     """
+    beside = _expiry_watch(given, telemetry)  # what may be wrong first, before anything is opened
     budget, clock = Budget(given.calls_per_minute), _steady_time_of_day()
     token = None if given.token_file is None else TokenFile(given.token_file)
     client = HttpClient(given.base_url, given.client, timeout_s=given.timeout, token=token, ca_file=given.ca_file)
     clients: list[HttpClient | HttpStatusClient] = [client]
-    beside = _expiry_watch(given, telemetry)
     following = None
     if given.follow:
         asking = HttpStatusClient(timeout_s=given.timeout, token=token, ca_file=given.ca_file)
