@@ -63,11 +63,13 @@ class Origin:
         partition: topic and partition.
         offset: in it.
         first_offset: the offset it had when it first came; another one only for a copy that failed again.
+        copy_of: the letter that it was a copy of, if it was one.
     """
 
     partition: Partition
     offset: int
     first_offset: int
+    copy_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +192,8 @@ def _origin(headers: Mapping[str, str]) -> Origin | None:
     if not topic or not _is_offset(number) or not _is_offset(offset):
         return None
     first = headers.get(FIRST_HEADER, "")
-    return Origin(Partition(topic, int(number)), int(offset), int(first) if _is_offset(first) else int(offset))
+    first_offset = int(first) if _is_offset(first) else int(offset)
+    return Origin(Partition(topic, int(number)), int(offset), first_offset, headers.get(FROM_HEADER, ""))
 
 
 def _is_offset(text: str) -> bool:

@@ -93,7 +93,6 @@ class Copier:
         Raises:
             FatalError: the brokers did not take all of it.
         """
-        self._call(lambda _timeout: self._producer.begin_transaction())
         ends: dict[Partition, int] = {}
         errors: list[KafkaError] = []
 
@@ -104,6 +103,7 @@ class Copier:
                 partition = Partition(message.topic(), message.partition())  # type: ignore[arg-type]
                 ends[partition] = max(ends.get(partition, 0), (message.offset() or 0) + 1)
 
+        self._call(lambda _timeout: self._producer.begin_transaction())
         try:
             for copy in copies:
                 self._copy(copy, written)
@@ -115,6 +115,16 @@ class Copier:
         if errors:
             raise self._failed(next((one for one in errors if one.code() in _SHUT_OUT), errors[0]))
         return ends
+
+    def mark(self, positions: Sequence[Position]) -> None:
+        """Note that these letters were replayed by other means.
+
+        Raises:
+            FatalError: the brokers did not take it: they will be replayed again.
+        """
+        self._call(lambda _timeout: self._producer.begin_transaction())
+        self._mark(positions, lambda _error, _message: None)  # an error makes the end of the transaction fail
+        self.commit()
 
     def _mark(self, positions: Iterable[Position], written: Callable[[KafkaError | None, Message], None]) -> None:
         """Write a marker for each of these letters into the open transaction."""

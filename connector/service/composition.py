@@ -86,8 +86,7 @@ def compose(
     """
     consumer = consumer_properties(settings)
     _prove(consumer)
-    store = schemas or _registry(settings, telemetry, opened)
-    feeds = [_feed(source, store) for source in settings.sources]
+    feeds = make_feeds(settings, telemetry, opened, schemas)
     ledger = Ledger()
     target = make_target_side(settings.target, ledger, telemetry)
     opened.push_async_callback(target.close)
@@ -162,6 +161,18 @@ def consumer_properties(settings: Settings) -> dict[str, Any]:
         name: read_secret(path, f"kafka.secrets.{name}", lines=has_lines(name)) for name, path in kafka.secrets.items()
     }
     return librdkafka.consumer(kafka.bootstrap_servers, kafka.group_id, {**kafka.properties, **secrets})
+
+
+def make_feeds(
+    settings: Settings, telemetry: Telemetry, opened: AsyncExitStack, schemas: SchemaStore | None = None
+) -> list[Feed]:
+    """Make the feeds, one for each of the sources; `opened` closes what they need.
+
+    Raises:
+        SettingError: a file that the settings name can't be used.
+    """
+    store = schemas or _registry(settings, telemetry, opened)
+    return [_feed(source, store) for source in settings.sources]
 
 
 def _feed(source: SourceSettings, registry: SchemaStore | None) -> Feed:

@@ -75,6 +75,7 @@ class Desk:
     source: str = field(default_factory=lambda: f"letters.{time.time_ns()}")
 
     def __post_init__(self) -> None:
+        self._looking: Consumer | None = None
         self.dead = f"{self.source}.dead"
         self.kafka.create_topic(self.source, partitions=2)
         self.kafka.create_topic(self.dead, partitions=1)
@@ -148,11 +149,17 @@ class Desk:
         assert ended.code == 0, ended
         return [json.loads(line) for line in ended.out.splitlines()]
 
-    def committed(self, topic: str) -> list[Any]:
+    def end(self) -> int:
+        """The offset after the last record of partition 0 of the source topic, of open transactions too."""
+        if self._looking is None:
+            own = {"isolation.level": "read_uncommitted", "group.id": "looking"}
+            self._looking = Consumer(self.properties | own)
+        return int(self._looking.get_watermark_offsets(TopicPartition(self.source, 0), timeout=30)[1])
+
+    def committed(self, topic: str, *, isolation: str = "read_committed") -> list[Any]:
         """All records of a topic that a reader of committed records sees, by partition and offset."""
-        consumer = Consumer(
-            {**self.properties, "group.id": "judge", "enable.auto.commit": False, "enable.partition.eof": True}
-        )
+        own = {"group.id": "judge", "enable.auto.commit": False, "enable.partition.eof": True}
+        consumer = Consumer(self.properties | own | {"isolation.level": isolation})
         try:
             left = set(consumer.list_topics(topic, timeout=30).topics[topic].partitions)
             consumer.assign([TopicPartition(topic, number, 0) for number in left])

@@ -14,20 +14,20 @@ from collections import Counter, deque
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path  # noqa: TC003 (typer reads the annotations)
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from confluent_kafka import KafkaException
 from rich.console import Console
 
-from connector.errors import FatalError, SettingError
+from connector.errors import BlockedError, FatalError, SettingError
 from connector.kafka import letters as shelf
 from connector.kafka.letters import Letter, Position
 from connector.kafka.ranges import Ranges
 from connector.kafka.topics import reads
 from connector.service import logs
 from connector.service.composition import consumer_properties
-from connector.service.dead_letters import filters, replaying, shown, values
+from connector.service.dead_letters import filters, replaying, shown, straight, values
 from connector.service.dead_letters.filters import Filter
 from connector.service.dead_letters.judging import Options, Outcome
 from connector.service.dead_letters.replaying import Place
@@ -164,6 +164,10 @@ def replay(  # noqa: PLR0913 (one per option)
     until: Until = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would be done.")] = False,
     again: Annotated[bool, typer.Option("--again", help="Also what was replayed before.")] = False,
+    through: Annotated[
+        Literal["topic", "pipeline"],
+        typer.Option(help="Their topics, exactly once; or straight to Target, at least once, with its own few calls."),
+    ] = "topic",
     even_superseded: Annotated[
         bool, typer.Option("--even-superseded", help="Also what has a newer record of its key: an old value may win.")
     ] = False,
@@ -173,11 +177,11 @@ def replay(  # noqa: PLR0913 (one per option)
     limit: Annotated[int, typer.Option(min=1, help="So many letters at most, the oldest first.")] = 100_000,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
-    """Send dead letters once more, through the topics that they came from: all that match, or those at POSITION...
+    """Send dead letters once more: all that match, or those at POSITION...
 
     Each once, however often this runs, and none over a newer record of its key.
     """
-    place, _ = _place(config)
+    place, settings = _place(config)
     chosen = Filter(
         frozenset(reason or ()),
         frozenset(topic or ()),
@@ -195,7 +199,12 @@ def replay(  # noqa: PLR0913 (one per option)
             if not sys.stdin.isatty():
                 raise SettingError("nobody is there to be asked; add --yes, or --dry-run to count only")
             typer.confirm("Replay them now?", abort=True)
-        _count(replaying.replay(place, chosen, options, _progress))
+        if through == "topic":
+            _count(replaying.replay(place, chosen, options, _progress))
+            return
+        say = partial(typer.echo, err=True)
+        say(f"{straight.CALLS_PER_MINUTE} calls a minute at most, beside those of the service")
+        _count(asyncio.run(straight.replay(settings, place, chosen, options, say)))
 
 
 def _show(settings: Settings, message: Message, letter: Letter, *, replayed: bool, show_values: bool) -> None:
@@ -237,10 +246,10 @@ def _place(config: Path | None) -> tuple[Place, Settings]:
 
 @contextmanager
 def _told() -> Iterator[None]:
-    """Say on one line what Kafka did not do, and end with 1."""
+    """Say on one line what Kafka or Target did not do, and end with 1."""
     try:
         yield
-    except FatalError as error:
+    except (FatalError, BlockedError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from None
     except KafkaException as error:

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from connector.kafka.letters import Letter, Position
+from connector.kafka.letters import Position
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
+    from connector.kafka.letters import Letter, Origin
     from connector.kafka.replay import Keys
     from connector.records import Partition
 
@@ -58,12 +59,13 @@ class Found:
     Attributes:
         letters: those that are meant.
         replayed: positions that a marker names.
-        same: for each record (its partition and offset) the positions of all its letters.
+        same: the positions of all letters of each record. One that failed again when it was replayed counts as
+            another record, though it may have the same offset.
     """
 
     letters: list[Letter] = field(default_factory=list)
     replayed: set[Position] = field(default_factory=set)
-    same: dict[tuple[Partition, int], list[Position]] = field(default_factory=dict)
+    same: dict[tuple[Partition, int, str], list[Position]] = field(default_factory=dict)
 
     def gather(self, items: Iterable[Letter | Position], takes: Callable[[Letter], bool]) -> None:
         """Take in what `kafka.letters.read` gives."""
@@ -72,7 +74,7 @@ class Found:
                 self.replayed.add(item)
                 continue
             if item.origin is not None:
-                self.same.setdefault((item.origin.partition, item.origin.offset), []).append(item.position)
+                self.same.setdefault(_record(item.origin), []).append(item.position)
             if takes(item):
                 self.letters.append(item)
 
@@ -80,7 +82,7 @@ class Found:
         """All letters of the record of this letter, itself included."""
         if letter.origin is None:
             return [letter.position]
-        return self.same[letter.origin.partition, letter.origin.offset]
+        return self.same[_record(letter.origin)]
 
 
 @dataclass(slots=True)
@@ -155,6 +157,10 @@ def superseded(letters: Iterable[Letter], newest: Keys) -> Collection[Position]:
         and letter.key is not None
         and newest.get(letter.origin.partition, {}).get(letter.key, -1) > letter.origin.first_offset
     }
+
+
+def _record(origin: Origin) -> tuple[Partition, int, str]:
+    return origin.partition, origin.offset, origin.copy_of
 
 
 def _age(letter: Letter) -> tuple[str, int, int, int, Position]:
