@@ -225,3 +225,25 @@ async def test_without_an_offset_to_go_on_from_the_process_ends_if_told_so(tmp_p
                 await asyncio.wait({member.running}, timeout=20)
         assert it.committed() == 0
         assert it.simulator.summary().batches == 0
+
+
+async def test_rows_of_partitions_that_went_leave_the_batch_that_waits(tmp_path: Path) -> None:
+    """The new owner's newer values are in Target before the old owner's batch gets through: it must not undo them."""
+    async with road(tmp_path) as it:
+        it.produce(range(100))
+        it.simulator.faults.add(FaultKind.SERVER_ERROR)
+        async with it.member() as first:
+            await until(lambda: len(first.outcomes) >= 2)
+            async with it.member() as second:
+                await until(lambda: (first.partitions, second.partitions) == (2, 2))
+                it.produce(range(100))
+                # Now only a batch of both members' profiles is kept waiting: the one from before, were it still whole.
+                it.simulator.faults.clear()
+                it.simulator.faults.add(FaultKind.SERVER_ERROR, min_rows=75)
+                await until(lambda: bool(second.batches))
+                await until(lambda: len(first.outcomes) >= 3)
+                it.simulator.faults.clear()
+                await until(it.arrived)
+                await until(lambda: bool(first.batches))
+        assert it.simulator.summary().went_backwards == 0
+        assert it.arrived()
