@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from connector.telemetry import Telemetry
 
+_MOST_REFERENCES: Final = 200  # of one schema, with those of its references; a chain may have no end
 _MOST_UNKNOWN: Final = 10_000  # ids kept as unknown: garbage in a topic can name any of 4 billion
 
 
@@ -121,22 +122,30 @@ class Registry:
         if registered.schema_type not in {None, "AVRO"}:
             return Refused(f"{label} is of type {registered.schema_type}, not AVRO")
         references: dict[tuple[str, int], str] = {}
-        if not await self._collect(registered, references):
-            return None
         try:
+            if not await self._collect(registered, references):
+                return None
             return parse(registered.schema_str or "", label, list(references.values()))
         except SchemaError as error:
             return Refused(f"{label} {error}")
 
     async def _collect(self, registered: Registered, found: dict[tuple[str, int], str]) -> bool:
-        """Fetch what a schema refers to, each after what it refers to itself, and once; False where one is unknown."""
+        """Fetch what a schema refers to, each after what it refers to itself, and once; False where one is unknown.
+
+        Raises:
+            SchemaError: there are too many.
+        """
         for reference in registered.references or ():
             key = (reference.subject or "", reference.version or 0)
             if key in found:
                 continue
+            if len(found) >= _MOST_REFERENCES:
+                raise SchemaError(f"refers to more than {_MOST_REFERENCES} others")
+            found[key] = ""  # those that refer to each other in a circle are not fetched for ever
             version = await self._access.version(*key)
             if version is None or not await self._collect(version.schema, found):
                 return False
+            del found[key]
             found[key] = version.schema.schema_str or ""
         return True
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+# The client's time-outs are of each read, so an answer that drips would never end. A schema comes in milliseconds.
+ANSWER_WITHIN_S: Final = 60.0
 # The client's own limit is 100 connections, and waiting for one counts as a timeout: stay well below.
 _QUESTIONS_AT_ONCE: Final = 8
 _MOST_DOUBLINGS: Final = 16  # far beyond any longest wait; keeps the number small
@@ -126,9 +128,10 @@ class RegistryAccess:
         backoff: how long to wait.
         sleep: waits for so many seconds.
         chance: gives numbers from 0 up to 1 at random.
+        answer_within_s: the longest that a question may take in all.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (the ports of one part, named)
         self,
         client: AsyncSchemaRegistryClient,
         *,
@@ -136,7 +139,9 @@ class RegistryAccess:
         backoff: Backoff | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         chance: Callable[[], float] | None = None,
+        answer_within_s: float = ANSWER_WITHIN_S,
     ) -> None:
+        self._answer_within_s = answer_within_s
         self._client = client
         self._telemetry = telemetry
         self._backoff = backoff or Backoff()
@@ -181,7 +186,7 @@ class RegistryAccess:
         turn = 0
         while True:
             try:
-                async with self._gate:
+                async with self._gate, asyncio.timeout(self._answer_within_s):
                     answer = await question()
             except SchemaRegistryError as error:
                 if error.http_status_code == _NOT_FOUND and error.error_code in _NOT_FOUND_CODES:
@@ -190,7 +195,7 @@ class RegistryAccess:
                 self._trouble(_words(error.http_status_code))
             except (httpx2.HTTPError, OSError) as error:
                 self._trouble(f"does not answer ({type(error).__name__})")
-            except (ValueError, KeyError, TypeError, AttributeError):
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
                 # What the client makes of a success whose body no registry would send.
                 self._trouble("answers something that is no schema: check registry.url")
             else:

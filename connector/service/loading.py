@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 
@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from connector.service.settings_file import Place
+
+# Settings with a thousand attributes take some 50 kB. YAML of a megabyte takes most of a minute to read.
+MAX_FILE_BYTES: Final = 256 * 1024
+MAX_PROBLEMS: Final = 50  # told; nobody reads more
+MAX_PROBLEM_CHARACTERS: Final = 400
 
 
 def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
@@ -60,7 +65,10 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
 
 
 def _told(problems: list[str]) -> SettingError:
-    return SettingError("\n".join(one_line(problem) for problem in problems))
+    lines = [one_line(problem)[:MAX_PROBLEM_CHARACTERS] for problem in problems[:MAX_PROBLEMS]]
+    if len(problems) > MAX_PROBLEMS:
+        lines.append(f"and {len(problems) - MAX_PROBLEMS} more problems; correct these first")
+    return SettingError("\n".join(lines))
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[Place, int]]:
@@ -68,7 +76,11 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[Place, int]]:
     if problem:
         raise SettingError(f"{path}: {problem} (--config or {environment.FILE_VARIABLE} names the settings file)")
     try:
-        values, lines = settings_file.parse(path.read_text("utf-8"))
+        with path.open("rb") as file:
+            text = file.read(MAX_FILE_BYTES + 1)
+        if len(text) > MAX_FILE_BYTES:
+            raise SettingError(f"{path}: is larger than {MAX_FILE_BYTES // 1024} KiB, as no settings are; name another")
+        values, lines = settings_file.parse(text.decode("utf-8"))
     except OSError as error:
         raise SettingError(f"{path}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import asyncio
 import base64
+import contextlib
 import json
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import httpx2
 import pytest
@@ -244,6 +246,7 @@ async def test_an_unknown_reference_is_an_unknown_schema(stub: Stub, registry: R
         pytest.param(
             (web.json_response({"schema": 3}), "answers something that is no schema"), id="a schema that is no text"
         ),
+        pytest.param((web.Response(text="[" * 100_000), "answers something that is no schema"), id="endless nesting"),
         pytest.param((web.Response(status=204), "answers something that is no schema"), id="nothing"),
         pytest.param((None, "does not answer (RemoteProtocolError)"), id="a cut connection"),
     ],
@@ -444,3 +447,37 @@ def test_every_error_of_the_http_library_is_waited_out() -> None:
     }
     misuse = {"StreamError", "StreamClosed", "StreamConsumed", "RequestNotRead", "ResponseNotRead", "CookieConflict"}
     assert errors == misuse | {"InvalidURL"}
+
+
+async def test_an_answer_that_drips_is_left_in_time(stub: Stub, registry: Registry, heard: Heard, time: Time) -> None:
+    """An answer that never ends, though something comes all the time, is given up and asked for again."""
+
+    class Drip(web.StreamResponse):
+        async def prepare(self, request: web.BaseRequest) -> Any:
+            writer = await super().prepare(request)
+            with contextlib.suppress(ConnectionError):
+                for _ in range(100):
+                    await self.write(b" ")
+                    await asyncio.sleep(0.02)
+            return writer
+
+    stub.register(5, "crm-value", 1, _record(id="string"))
+    stub.instead.append(cast("web.Response", Drip()))
+    access = RegistryAccess(RegistryOptions(stub.url).client(), telemetry=heard, sleep=time.sleep, answer_within_s=0.2)
+    assert await access.schema(5) is not None
+    await access.close()
+    assert heard.troubles[0] is not None
+    assert "does not answer (TimeoutError)" in heard.troubles[0]
+
+
+@pytest.mark.parametrize("shape", ["a circle", "a chain without an end"])
+async def test_references_without_an_end_are_not_followed_for_ever(stub: Stub, registry: Registry, shape: str) -> None:
+    """Schemas that refer to each other, or to more and more others, cost a bounded number of questions."""
+    count = 2 if shape == "a circle" else 400
+    for number in range(1, count + 1):
+        follows = number % count + 1
+        reference = {"name": f"N{follows}", "subject": "s", "version": follows}
+        stub.register(number, "s", number, _record(f"N{number}", x="int"), references=[reference])
+    found = await registry.schema(1)
+    assert isinstance(found, Schema if shape == "a circle" else Refused)  # of a circle no type is used here
+    assert len(stub.paths()) < 250

@@ -401,3 +401,39 @@ def test_a_line_break_in_a_key_forges_no_second_line(file: Path) -> None:
     file.write_text(GOOD + '"a\\nfake: all is well": 1\n')
     (line,) = told(file)
     assert "a\\nfake" in line
+
+
+def _laughs(levels: int) -> str:
+    """Aliases that would unfold to ten to the power of levels."""
+    lines = [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}' if n else 'x'] * 10)}]" for n in range(levels)]
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(_laughs(9), id="aliases that unfold to a billion"),
+        pytest.param(_laughs(9) + GOOD.replace("[crm.customers]", "*a8"), id="the same in the place of topics"),
+        pytest.param("a: &a [*a]\n", id="a list that holds itself"),
+        pytest.param("kafka: &k {properties: *k}\n", id="a map that holds itself"),
+        pytest.param("[" * 1_000, id="lists in lists"),
+        pytest.param("".join(f"{' ' * depth}a:\n" for depth in range(500)), id="maps in maps"),
+        pytest.param("a: !!python/object/apply:os.system ['true']\n", id="a tag that runs a command"),
+        pytest.param("kafka: !!set {a, b}\n", id="a set"),
+        pytest.param(GOOD.replace("5s", ".inf"), id="infinity"),
+        pytest.param(GOOD.replace("5s", "9" * 5_000), id="a number of 5,000 digits"),
+        pytest.param(GOOD + "---\n" + GOOD, id="two documents"),
+        pytest.param(GOOD + "#" + "x" * 300_000, id="a file of 300 kB"),
+        pytest.param("sources: [" + "a," * 2_000 + "]\n", id="2,000 problems"),
+        pytest.param("? " + "k" * 100_000 + "\n: 1\n", id="a key of 100 kB"),
+        pytest.param('"\\e[31m\\u2028a\\nb\\x85": 1\n', id="a key with escapes of a terminal"),
+        pytest.param('a: "\\ud800"\n', id="half a character"),
+    ],
+)
+def test_a_hostile_file_ends_in_few_short_lines(tmp_path: Path, text: str) -> None:
+    """Whatever the file does to its reader, loading ends, and what it says is short and printable."""
+    path = tmp_path / "connector.yaml"
+    path.write_text(text)
+    lines = told(path)
+    assert len(lines) <= 51
+    assert all(len(line) <= 400 and line.isprintable() for line in lines)
