@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install fmt lint type imports test check chaos chaos-mutations demo bench pins clean
+.PHONY: help install fmt lint type imports security audit test check chaos chaos-mutations demo bench pins clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -33,10 +33,16 @@ type: install  ## mypy --strict
 imports: install  ## the import directions of docs/design
 	$(BIN)/lint-imports
 
+security: install  ## bandit: what is known to be dangerous
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive connector
+
+audit: install  ## pip-audit: known vulnerabilities of the pinned packages, where their list can be had
+	$(BIN)/python .ci/audit.py requirements/dev.txt requirements/build.txt
+
 test: install  ## every test; those that need Docker skip without it and say so
 	$(BIN)/pytest --cov --cov-report=term
 
-check: lint type imports test  ## what CI calls: lint, types, imports, tests
+check: lint type imports security audit test  ## what CI calls: lint, types, imports, bandit, pip-audit, tests
 
 chaos: install  ## everything fails for MINUTES=3 with SEED=any, and every profile is judged; needs Docker
 	$(BIN)/python -m tests.chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
