@@ -23,7 +23,7 @@ DRIFT_S: Final = 0.5  # by so much may the replicas' clocks, and the network's d
 
 # Every replica looks for new partitions each 10 s (`kafka.topics`); until the last one has seen them, the old round
 # must be kept as well.
-OLD_ROUND_S: Final = 60.0
+OLD_ROUND_S: Final = 20.0
 
 LEAST_PACE: Final = 0.125
 RECOVERY_PER_S: Final = 0.1 / MINUTE_S
@@ -50,7 +50,7 @@ class Budget:
 
         Args:
             held: a partition that is not in `everyone` yet has no turn yet.
-            everyone: of all topics, in the same order in all replicas. When that changes, a turn is ours for a minute
+            everyone: of all topics, in the same order in all replicas. When that changes, a turn is ours for a while
                 only if it is by the old order as well: other replicas may not know yet.
             now: the time.
         """

@@ -73,6 +73,7 @@ class Watcher(Silent):
         self.polled_records = 0
         self.outcomes: list[str] = []
         self.jumps: list[Jump] = []
+        self.sizes: list[int] = []
 
     def polled(self, records: int, size_bytes: int) -> None:
         self.polled_records += records
@@ -85,6 +86,7 @@ class Watcher(Silent):
 
     def called(self, outcome: str, seconds: float, size_bytes: int) -> None:
         self.outcomes.append(outcome)
+        self.sizes.append(size_bytes)
 
     def dead_lettered(self, reason: Reason, count: int) -> None:
         self.dead[reason] = self.dead.get(reason, 0) + count
