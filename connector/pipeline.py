@@ -23,7 +23,7 @@ from connector.records import ASSIGNMENT
 from connector.telemetry import BatchReport, Part
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from connector.dead_letter_office import DeadLetterOffice
     from connector.feeds import Feed
@@ -65,13 +65,14 @@ class Pipeline:
         window: Window,
         delivery: Delivery,
         ledger: Ledger,
+        numbers: Iterator[int],
         settling: Settling,
         office: DeadLetterOffice,
         telemetry: Telemetry,
         clock: Callable[[], float],
         drain_s: float,
     ) -> None:
-        """Put the parts together; `clock` is monotonic, in seconds."""
+        """Put the parts together; `numbers` are the batches', `clock` is monotonic, in seconds."""
         self._feeds = feeds
         self._window = window
         self._delivery = delivery
@@ -83,7 +84,7 @@ class Pipeline:
         self._drain_s = drain_s
         self._everyone: Sequence[Partition] = ()
         self._joined = False
-        self._batches = 0
+        self._numbers = numbers
         self._in_flight: asyncio.Task[None] | None = None
 
     async def run(self, source: Records, stop: asyncio.Event) -> None:
@@ -172,9 +173,8 @@ class Pipeline:
         )
 
     def _send(self, due: Due) -> None:
-        self._batches += 1
         batch = self._window.close()
-        self._in_flight = asyncio.create_task(self._deliver(batch, due, self._batches))
+        self._in_flight = asyncio.create_task(self._deliver(batch, due, next(self._numbers)))
 
     async def _deliver(self, batch: Batch, due: Due, number: int) -> None:
         done: Delivered | None = None

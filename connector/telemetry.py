@@ -32,7 +32,7 @@ class BatchReport:
     """One batch, once it is settled.
 
     Attributes:
-        number: counts from 1 in this process.
+        number: counts from 1 in this process, whatever starts over in it.
         due: why the window was closed: rows, bytes, records, age or drain.
         records: how many records it settles.
         rows: how many rows Target got.

@@ -8,15 +8,18 @@ with a header that no form can send and no foreign script may. `app` serves it.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from connector.service.one_line import one_line
+from connector.service.overview import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from connector.service.overview import Overview
 
 HOST: Final = "127.0.0.1"
 HEADER: Final = "X-Target-Connector"
@@ -27,49 +30,68 @@ _NAMES: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 _FRESH: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
-def admin_app(
-    status: Callable[[], dict[str, Any]],
-    batch: Callable[[str], dict[str, Any] | None],
-    unblock: Callable[[int | None], int | None],
-) -> web.Application:
-    """Returns the pages: GET `/status`, GET `/status/{batch}`, POST `/unblock`.
+class Lives(Protocol):
+    """What the port asks of `lives`."""
+
+    def unblock(self, records: int | None) -> int | None:
+        """Start over and let so many records pass the brake; None if nothing is blocked."""
+
+    async def failed_rows(self, number: int) -> Sequence[str]:
+        """The ids of a batch's rows that Target could not apply; LookupError, TimeoutError."""
+
+
+def admin_app(overview: Overview, lives: Lives) -> web.Application:
+    """Returns the pages: GET `/status`, GET `/status/{batch}` (`?ids=1` with the ids of failed rows), POST `/unblock`.
 
     Args:
-        status: all of it, for JSON.
-        batch: one batch by its number or Target's id, or None if it is not known.
-        unblock: starts over and lets so many records pass the brake; None if nothing is blocked.
+        overview: knows what there is to tell.
+        lives: does what is asked.
     """
+    pages = _Pages(overview, lives)
+    app = web.Application(middlewares=[_only_this_machine], client_max_size=MAX_BODY_BYTES)
+    app.add_routes(
+        [
+            web.get("/status", pages.status),
+            web.get("/status/{batch}", pages.batch),
+            web.post("/unblock", pages.unblock),
+        ]
+    )
+    return app
 
-    async def tell_status(_request: web.Request) -> web.Response:
-        return web.json_response(status(), headers=_FRESH)
 
-    async def tell_batch(request: web.Request) -> web.Response:
-        found = batch(request.match_info["batch"])
+class _Pages:
+    def __init__(self, overview: Overview, lives: Lives) -> None:
+        self._overview = overview
+        self._lives = lives
+
+    async def status(self, _request: web.Request) -> web.Response:
+        return web.json_response(self._overview.told(), headers=_FRESH)
+
+    async def batch(self, request: web.Request) -> web.Response:
+        found = self._overview.batch(request.match_info["batch"])
         if found is None:
-            return _refusal(404, "no such batch among the recent ones; `target-connector status` lists them")
-        return web.json_response(found, headers=_FRESH)
+            return _refusal(404, "no such batch among the newest; `target-connector status` lists them")
+        told = shown(found)
+        if request.query.get("ids") == "1":
+            try:
+                told["failed_ids"] = list(await self._lives.failed_rows(found.number))
+            except LookupError:
+                return _refusal(404, "Target is not asked about that batch any more; target.follow, and its newest few")
+            except TimeoutError as error:
+                return _refusal(503, str(error) or "Target did not answer in time; ask again later")
+        return web.json_response(told, headers=_FRESH)
 
-    async def start_over(request: web.Request) -> web.Response:
+    async def unblock(self, request: web.Request) -> web.Response:
         if request.headers.get(HEADER) != UNBLOCK:
             return _refusal(403, f"the header {HEADER}: {UNBLOCK} is missing; use `target-connector unblock`")
         try:
             records = _records(await request.read())
         except ValueError as error:
             return _refusal(400, str(error))
-        released = unblock(records)
+        released = self._lives.unblock(records)
         if released is None:
             return _refusal(409, "nothing is blocked")
         return web.json_response({"starting_over": True, "records": released}, status=202, headers=_FRESH)
-
-    app = web.Application(middlewares=[_only_this_machine], client_max_size=MAX_BODY_BYTES)
-    app.add_routes(
-        [
-            web.get("/status", tell_status),
-            web.get("/status/{batch}", tell_batch),
-            web.post("/unblock", start_over),
-        ]
-    )
-    return app
 
 
 @web.middleware

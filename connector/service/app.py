@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,8 @@ from connector.service.health import Health, web_app
 from connector.service.journal import Journal, Tee
 from connector.service.lives import Lives
 from connector.service.metrics import Metrics
+from connector.service.overview import Overview
+from connector.service.page.render import page
 from connector.service.settings import describe
 from connector.service.target_side import costs
 
@@ -59,10 +62,11 @@ async def serve(
     log.info(events.STARTING, version=version("target-connector"), settings=describe(settings))
     _warn_of_risks(settings)
     metrics, journal, health = Metrics(), Journal(log, time.monotonic), Health()
-    telemetry = Tee(metrics, journal, health, *also)
+    overview = Overview(health, lambda: lives.settings, lambda: datetime.now(UTC))
+    telemetry = Tee(metrics, journal, health, overview, *also)
     lives = Lives(settings, telemetry, health, schemas=schemas, watch=watch, clock=time.monotonic)
-    pages = web_app(health, metrics, lives.alive)
-    commands = admin.admin_app(lambda: health.ready()[1], lambda _batch: None, lives.unblock)
+    pages = web_app(health, metrics, lives.alive, lambda: page(overview.told()))
+    commands = admin.admin_app(overview, lives)
     service = settings.service
     stopping = asyncio.create_task(_moment_of(stop))
     async with AsyncExitStack() as stack:

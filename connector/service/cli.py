@@ -19,7 +19,7 @@ import typer
 import uvloop
 
 from connector.errors import SettingError
-from connector.service import events, logs, units
+from connector.service import asking, events, logs, units
 from connector.service.app import serve
 from connector.service.dead_letters import commands as dead_letters
 from connector.service.demo import demo as play
@@ -44,6 +44,8 @@ app = typer.Typer(
 )
 
 app.add_typer(dead_letters.app)
+app.command()(asking.status)
+app.command()(asking.unblock)
 
 
 def main() -> None:

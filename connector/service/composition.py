@@ -37,7 +37,7 @@ from connector.service.target_side import TargetSide, make_target_side
 from connector.target import batchfile
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
     from contextlib import AsyncExitStack
     from pathlib import Path
     from typing import Any
@@ -49,6 +49,19 @@ if TYPE_CHECKING:
     from connector.telemetry import Telemetry
 
 REVOKE_WAIT_S = 5.0  # beyond the time-out of the call that a rebalance may have to wait for
+
+
+@dataclass(frozen=True, slots=True)
+class Heritage:
+    """What a life of the parts has from the life before.
+
+    Attributes:
+        released: records that the brake lets pass.
+        numbers: of the batches to come, so that a number means one batch in all of the process.
+    """
+
+    released: int
+    numbers: Iterator[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +81,8 @@ def compose(
     settings: Settings,
     telemetry: Telemetry,
     opened: AsyncExitStack,
+    heritage: Heritage,
     schemas: SchemaStore | None = None,
-    *,
-    released: int = 0,
 ) -> Parts:
     """Make the parts; must be called on the running event loop.
 
@@ -78,8 +90,8 @@ def compose(
         settings: all of them.
         telemetry: who is told.
         opened: closes what was opened, also if an error ends this half-way.
+        heritage: from the life before.
         schemas: instead of the registry that the settings name, for a demo in one process.
-        released: how many records the brake lets pass.
 
     Raises:
         SettingError: a file that the settings name can't be used, or librdkafka does not take its properties.
@@ -90,7 +102,7 @@ def compose(
     ledger = Ledger()
     target = make_target_side(settings.target, ledger, telemetry)
     opened.push_async_callback(target.close)
-    options = _source_options(settings, consumer)
+    options, brake = _source_options(settings, consumer), _brake(settings, heritage.released)
     try:
         dead_letters = DeadLetterTopic(consumer, settings.dead_letters.topic, settings.kafka.group_id, telemetry)
         pipeline = Pipeline(
@@ -98,8 +110,9 @@ def compose(
             window=_window(settings),
             delivery=target.delivery,
             ledger=ledger,
+            numbers=heritage.numbers,
             settling=target.settling,
-            office=DeadLetterOffice(dead_letters, _brake(settings, released), partial(reread, consumer), telemetry),
+            office=DeadLetterOffice(dead_letters, brake, partial(reread, consumer), telemetry),
             telemetry=telemetry,
             clock=time.monotonic,
             drain_s=settings.service.drain,
@@ -108,8 +121,7 @@ def compose(
         watch = _watch(consumer, options.topics, telemetry, pipeline, source)
     except KafkaException as error:
         raise _refused(error) from error
-    wanted = Wanted(settings.dead_letters.topic, settings.dead_letters.create)
-    providing = partial(provide, wanted, consumer, telemetry=telemetry)
+    providing = _provider(settings, consumer, telemetry)
     return Parts(pipeline, source, watch, feeds, target, dead_letters, providing)
 
 
@@ -133,6 +145,13 @@ def _prove(consumer: dict[str, Any]) -> None:
 def _refused(error: KafkaException) -> SettingError:
     said = plain(error.args[0].str().removeprefix("Failed to create consumer: "))
     return SettingError(f"kafka.properties: {said}; correct or remove the property")
+
+
+def _provider(
+    settings: Settings, consumer: dict[str, Any], telemetry: Telemetry
+) -> Callable[[Sequence[str]], Awaitable[bool]]:
+    wanted = Wanted(settings.dead_letters.topic, settings.dead_letters.create)
+    return partial(provide, wanted, consumer, telemetry=telemetry)
 
 
 def _source_options(settings: Settings, consumer: dict[str, Any]) -> SourceOptions:

@@ -12,20 +12,21 @@ import asyncio
 import contextlib
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
 from connector.errors import FatalError, SettingError, StartOverError, blocked
 from connector.service import events
-from connector.service.composition import compose
+from connector.service.composition import Heritage, compose
 from connector.service.journal import Tee
 from connector.service.life import live, shut_down
 from connector.service.settings import describe
 from connector.telemetry import Part
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from connector.avro.stores import SchemaStore
     from connector.service.composition import Parts
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 LOOK_S = 0.5  # how soon a human's word, or a changed file, is heard while blocked
 LONGEST_WAIT_S = 60.0
+FAILED_ROWS_TIMEOUT_S = 90.0  # a batch may be several of Target's, each of which waits for the budget
 CALM_S = 300.0  # a life that lasted so long is no part of a storm
 _OF_THE_PROCESS: Final = ("host", "port", "admin_port", "log_format")  # of `service`: as they were at start
 
@@ -97,13 +99,27 @@ class Lives:
         self._watch = watch
         self._clock = clock
         self._log: Any = structlog.get_logger()
-        self._alive: Callable[[], bool] = lambda: True
         self._release: int | None = None  # asked for, and not yet granted
         self._storm = Storm()
+        self._numbers = count(1)  # of the batches
+        self._parts: Parts | None = None  # of the life that is led
 
     def alive(self) -> bool:
         """Whether the consumer's thread lives, or is yet to be started."""
-        return self._alive()
+        return self._parts is None or self._parts.source.alive()
+
+    async def failed_rows(self, number: int) -> Sequence[str]:
+        """The ids of a recent batch's rows that Target could not apply: personal data, for the operator's eyes.
+
+        Raises:
+            LookupError: it is none of the recent ones, or nothing is followed.
+            TimeoutError: no call of the budget was free, or Target gave no status.
+        """
+        following = None if self._parts is None else self._parts.target.following
+        if following is None:
+            raise LookupError("no batch is followed now; see target.follow")
+        async with asyncio.timeout(FAILED_ROWS_TIMEOUT_S):
+            return await following.failed_rows(str(number))
 
     def unblock(self, records: int | None) -> int | None:
         """Start over, as a human asks for it; the brake lets so many records pass then (None: its own `of`).
@@ -138,8 +154,8 @@ class Lives:
         began, told = self._clock(), Tee(self._telemetry)
         async with AsyncExitStack() as opened:
             opened.callback(told.silence)  # a thread that outlives its life has nothing more to say
-            parts = compose(self.settings, told, opened, self._schemas, released=released)
-            self._alive = parts.source.alive
+            parts = compose(self.settings, told, opened, Heritage(released, self._numbers), self._schemas)
+            self._parts = parts
             left = False
             try:
                 again = await self._lead(parts, stop)
@@ -147,7 +163,7 @@ class Lives:
                 again = Again(str(error), wait_s=self._storm.wait_s(self._clock() - began))
             finally:
                 left = await shut_down(parts)
-                self._alive = lambda: True
+                self._parts = None
         if again is not None and not left:
             raise FatalError("the consumer did not leave its group in time, so the process can't start over in itself")
         return again

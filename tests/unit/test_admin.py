@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from connector.service.admin import HEADER, MAX_RECORDS, UNBLOCK, admin_app
+from connector.service.health import Health
+from connector.service.overview import Overview
+from connector.service.settings import Settings
+from connector.telemetry import BatchReport, FollowReport
+from tests.system.command import minimal
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from aiohttp import web
+
+
+REPORT = BatchReport(7, "age", 12, 10, 300, 1, 0, 1.5, "http://edge/m2/acme/profile/batchStatus?batchId=acme-1-7")
+NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
 
 class Stage:
@@ -21,18 +31,21 @@ class Stage:
     def __init__(self) -> None:
         self.blocked = True
         self.asked: list[int | None] = []
-        self.client: TestClient[web.Request, web.Application] = TestClient(
-            TestServer(
-                admin_app(
-                    lambda: {"state": "blocked"}, lambda name: {"number": 1} if name == "1" else None, self.unblock
-                )
-            )
-        )
+        self.failed: list[str] | Exception = ["planted-id"]
+        settings = Settings.model_validate(minimal())
+        self.overview = Overview(Health(lambda: NOW), lambda: settings, lambda: NOW)
+        self.client: TestClient[web.Request, web.Application] = TestClient(TestServer(admin_app(self.overview, self)))
 
     def unblock(self, records: int | None) -> int | None:
         if self.blocked:
             self.asked.append(records)
         return (records or 10_000) if self.blocked else None
+
+    async def failed_rows(self, number: int) -> list[str]:
+        assert number == 7
+        if isinstance(self.failed, Exception):
+            raise self.failed
+        return self.failed
 
     async def ask(self, path: str, **headers: str) -> tuple[int, Any]:
         async with self.client.get(path, headers=headers) as response:
@@ -52,10 +65,44 @@ async def stage() -> AsyncIterator[Stage]:
 
 
 async def test_it_tells_the_status(stage: Stage) -> None:
-    """All of it, and each batch by name."""
-    assert await stage.ask("/status") == (200, {"state": "blocked"})
-    assert await stage.ask("/status/1") == (200, {"number": 1})
-    assert (await stage.ask("/status/2"))[0] == 404
+    """State, share and figures, and what is not known yet as such."""
+    status, told = await stage.ask("/status")
+    assert status == 200
+    assert (told["state"], told["partitions"], told["lag"], told["batches"]) == ("starting", None, None, [])
+
+
+async def test_it_tells_of_a_batch_by_its_number_or_targets_id(stage: Stage) -> None:
+    """Counts, and what became of it, but no id of a row unless asked for."""
+    stage.overview.accepted(REPORT)
+    stage.overview.followed(FollowReport(7, "complete", 10, 2, 1, 3, 90.0))
+    for name in ("7", "acme-1-7"):
+        status, told = await stage.ask(f"/status/{name}")
+        assert status == 200
+        assert (told["rows"], told["end"], told["failed"], told["not_found"]) == (10, "complete", 2, 1)
+        assert "failed_ids" not in told
+    assert (await stage.ask("/status/8"))[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("failed", "expected", "words"),
+    [
+        pytest.param(["planted-id"], 200, "planted-id", id="listed"),
+        pytest.param(LookupError("it"), 404, "target.follow", id="not followed"),
+        pytest.param(
+            TimeoutError("no call of the budget is free now"), 503, "no call of the budget", id="no call free"
+        ),
+        pytest.param(TimeoutError(), 503, "ask again later", id="no answer"),
+    ],
+)
+async def test_it_tells_failed_rows_when_asked(
+    stage: Stage, failed: list[str] | Exception, expected: int, words: str
+) -> None:
+    """Target is asked for them then; what it does not tell is said in one line."""
+    stage.overview.accepted(REPORT)
+    stage.failed = failed
+    status, told = await stage.ask("/status/7?ids=1")
+    assert status == expected
+    assert words in str(told)
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ class Stage:
         self.metrics = Metrics()
         self.living = True
         self.client: TestClient[web.Request, web.Application] = TestClient(
-            TestServer(web_app(self.health, self.metrics, lambda: self.living))
+            TestServer(web_app(self.health, self.metrics, lambda: self.living, lambda: "<p>page</p>"))
         )
 
     async def ask(self, path: str) -> tuple[int, Any]:

@@ -13,6 +13,7 @@ import random
 from collections import Counter, deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import unquote
 
@@ -218,6 +219,7 @@ class Road:
             feeds=[feed("full", self.registry), feed("partial", self.registry)],
             window=Window(Limits(4, 10_000, 10.0), [Events.FULL, Events.PARTIAL], batchfile.encode),
             delivery=delivery,
+            numbers=count(1),
             ledger=ledger,
             settling=AtOnce(ledger, None),
             office=DeadLetterOffice(cast("DeadLetters", self), brake, self._reread, self.ear),

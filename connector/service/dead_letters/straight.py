@@ -11,6 +11,7 @@ import asyncio
 import sys
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
@@ -271,6 +272,7 @@ def _pipeline(  # noqa: PLR0913, PLR0917 (what a pipeline is made of)
         window=Window(limits, [Events(source.events) for source in settings.sources], batchfile.encode),
         delivery=target.delivery,
         ledger=ledger,
+        numbers=count(1),
         settling=target.settling,
         office=DeadLetterOffice(topic, no_brake, letters.again, told),
         telemetry=told,
