@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connector.target.answer import MAX_RETRY_AFTER_S, Outcome, judge
@@ -161,6 +161,7 @@ def test_a_bomb_is_no_answer(body: bytes) -> None:
     assert judge(200, {}, body, NOW).outcome is Outcome.UNAVAILABLE
 
 
+@settings(deadline=None)  # a busy machine is slow
 @given(st.integers(0, 99_999), st.binary(max_size=300), st.text(max_size=30))
 def test_no_bytes_make_it_fail(status: int, body: bytes, retry_after: str) -> None:
     """Whatever comes back, there is an outcome and a wait within its cap; random bytes are never acceptance."""
@@ -169,6 +170,7 @@ def test_no_bytes_make_it_fail(status: int, body: bytes, retry_after: str) -> No
     assert answer.retry_after_s is None or 0 <= answer.retry_after_s <= MAX_RETRY_AFTER_S
 
 
+@settings(deadline=None)  # a busy machine is slow
 @given(st.data())
 def test_a_damaged_answer_is_read_or_not_but_never_fails(data: st.DataObject) -> None:
     """With any few of its bytes changed, an answer of Target's is still judged, and on printable lines."""
@@ -180,6 +182,7 @@ def test_a_damaged_answer_is_read_or_not_but_never_fails(data: st.DataObject) ->
     assert (answer.text + answer.message + (answer.status_url or "")).isprintable()
 
 
+@settings(deadline=None)  # a busy machine is slow
 @given(st.integers(0, len(ACCEPTED) - 1), st.integers(0, 255))
 def test_a_cut_answer_is_never_acceptance(cut: int, byte: int) -> None:
     """An answer that ends early is sent again rather than believed."""
