@@ -44,8 +44,8 @@ test: install  ## every test; those that need Docker skip without it and say so
 
 check: lint type imports security audit test  ## what CI calls: lint, types, imports, bandit, pip-audit, tests
 
-chaos: install  ## everything fails for MINUTES=3 with SEED=any, and every profile is judged; needs Docker
-	$(BIN)/python -m tests.chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
+chaos: install  ## everything fails for MINUTES=3 with SEED=any and PEACE=1, and every profile is judged; needs Docker
+	$(BIN)/python -m tests.chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) $(if $(PEACE),--peace $(PEACE))
 
 chaos-mutations: install  ## six mistakes on purpose, each of which the chaos run must find; needs Docker
 	$(BIN)/python -m tests.chaos.mutations

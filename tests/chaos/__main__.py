@@ -23,12 +23,13 @@ def main() -> int:
     parser.add_argument("--seed", type=int, help="of the plan; any if not given")
     parser.add_argument("--minutes", type=float, default=3.0, help="how long things go wrong (3)")
     parser.add_argument("--protocol", choices=("classic", "consumer"), help="of the group; drawn if not given")
+    parser.add_argument("--peace", type=float, default=1.0, help="stretches the times between mishaps (1)")
     parser.add_argument("--plan", action="store_true", help="print the plan and end")
     parser.add_argument("--stop-at-red", action="store_true", help="end at the first broken rule that shows at once")
     parser.add_argument("--folder", type=Path, help="where logs and report.json go; a temporary one if not given")
     given = parser.parse_args()
     seed = time.time_ns() % 1_000_000 if given.seed is None else given.seed
-    drawn = plan(seed, given.minutes * 60, given.protocol)
+    drawn = plan(seed, given.minutes * 60, given.protocol, given.peace)
     if given.plan:
         _say(str(drawn))
         return 0

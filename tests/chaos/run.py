@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tests.containers import Registry
     from tests.processes import Target
 
-SETTLE_S = 240.0  # a search for a refused row takes some forty calls at sixteen a minute
+SETTLE_S = 300.0  # a search for a refused row takes some forty calls at sixteen a minute
 
 
 def run(  # noqa: PLR0913 (what a run needs, named)

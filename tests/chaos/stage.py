@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import docker
 
-from tests.chaos.plan import FIRST_MEMBERS, SESSION_S, Act, Lane
+from tests.chaos.plan import FIRST_MEMBERS, SESSION_S, SLOW_S, Act, Lane
 from tests.processes import wait_for
 
 if TYPE_CHECKING:
@@ -125,16 +126,20 @@ class Stage:
             case "remove":
                 members.stop(place)
             case "join_while_slow":
-                self._join_while_slow(place, act.lasts_s)
+                self._while_slow(partial(members.start, place))
+            case "wake_while_slow":
+                members.freeze(place)
+                self._sleeping.wait(SESSION_S + 2.0)
+                self._while_slow(partial(members.thaw, place))
 
-    def _join_while_slow(self, place: int, delay_s: float) -> None:
-        """A new member comes while a call of an old one is on the wire for long: what a revocation must wait for."""
-        self._target.switch({"kind": "slow", "times": 1, "delay_s": delay_s, "seconds": 10.0, "min_rows": 2})
+    def _while_slow(self, come: Callable[[], None]) -> None:
+        """A member comes while a call of another is on the wire for long: what a revocation must wait for."""
+        self._target.switch({"kind": "slow", "times": 1, "delay_s": SLOW_S, "seconds": 10.0, "min_rows": 2})
         deadline = time.monotonic() + 10.0
         while time.monotonic() < deadline and b'"min_rows": 2' in self._target.ask("/simulator/faults"):
             self._sleeping.wait(0.1)
-        self._members.start(place)
-        self._sleeping.wait(delay_s)
+        come()
+        self._sleeping.wait(SLOW_S)
 
     # Brokers.
 

@@ -35,6 +35,11 @@ def test_three_minutes_hold_every_kind(seed: int) -> None:
     assert drawn.lane("registry")
 
 
+def test_peace_stretches_the_times_between() -> None:
+    """With more peace fewer things go wrong in the same time."""
+    assert len(plans.plan(3, 600, peace=5.0).acts) < len(plans.plan(3, 600).acts) / 2
+
+
 def test_the_acts_of_a_lane_follow_each_other() -> None:
     """None begins before the one before it is healed, and all are over when the time is."""
     drawn = plans.plan(3, 600)
