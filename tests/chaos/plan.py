@@ -168,7 +168,8 @@ def _members(chance: random.Random, peace: float) -> Iterator[Act]:
 def _brokers(chance: random.Random, peace: float) -> Iterator[Act]:
     now = 14.0
     for kind in _dealt(chance, BROKERS):
-        lasts_s = chance.uniform(6.0, 12.0)
+        # A letter that was not waited for shows once a batch after it is accepted and committed.
+        lasts_s = chance.uniform(14.0, 18.0) if kind == "letters_need_all" else chance.uniform(6.0, 12.0)
         yield Act(now, "brokers", kind, lasts_s, chance.randrange(12))
         now += lasts_s + peace * chance.uniform(12.0, 18.0)  # to be in sync again, and some peace
 

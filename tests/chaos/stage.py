@@ -144,13 +144,17 @@ class Stage:
     # Brokers.
 
     def _broker(self, act: Act) -> None:
-        first = self._cluster.leader_of(self._topic, act.which)
-        if act.kind == "coordinator":
-            first = self._cluster.coordinator(self._topic)
-        nodes = sorted(self._cluster.brokers)
-        node = first or nodes[0]
-        if act.kind == "letters_need_all":
-            self._cluster.alter_topic(f"{self._topic}.dead-letters", {"min.insync.replicas": "3"})
+        letters, nodes = f"{self._topic}.dead-letters", sorted(self._cluster.brokers)
+        coordinator = self._cluster.coordinator(self._topic)
+        match act.kind:
+            case "coordinator":
+                node = coordinator or nodes[0]
+            case "letters_need_all":  # while offsets can still be committed
+                spared = {coordinator, self._cluster.leader_of(letters, 0)}
+                node = next(one for one in nodes if one not in spared)
+                self._cluster.alter_topic(letters, {"min.insync.replicas": "3"})
+            case _:
+                node = self._cluster.leader_of(self._topic, act.which) or nodes[0]
         if act.kind == "frozen":
             self._cluster.pause(node)
         else:
@@ -160,7 +164,7 @@ class Stage:
         self._last(act)
         self._cluster.heal()
         if act.kind == "letters_need_all":
-            self._cluster.alter_topic(f"{self._topic}.dead-letters", {"min.insync.replicas": "2"})
+            self._cluster.alter_topic(letters, {"min.insync.replicas": "2"})
 
     # Target.
 
