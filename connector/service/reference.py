@@ -48,8 +48,9 @@ _TELEMETRY_INTRODUCTION: Final = """\
 
 No figure, log line or page ever holds an attribute value, a profile's id or a secret.
 
-`/livez` says 200 while the event loop and the consumer's thread live; otherwise a restart helps. `/readyz` says 200
-once Kafka has answered with an assignment (which may be empty) and while no part is in trouble; its JSON names each
+`/` is a page for people (docs/operations.md). The rest is for machines: `/livez` says 200 while the event loop and the
+consumer's thread live; otherwise a restart helps. `/readyz` says 200 once Kafka has answered with an
+assignment (which may be empty) and while no part is in trouble; its JSON names each
 trouble with its remedy. `/metrics` is in Prometheus' text format.
 
 ## Metrics

@@ -186,7 +186,7 @@ class Delivery:
                     self._telemetry.trouble(Part.TARGET, None)
                     return answer
                 case Outcome.MISCONFIGURED:
-                    msg = f"Target answers {answer.text}; check target.base_url and target.client, then start again"
+                    msg = f"Target answers {answer.text}; check target.base_url and target.client"
                     raise BlockedError(msg)
                 case Outcome.THROTTLED:
                     hold_s = max(answer.retry_after_s or 0.0, self._pace.throttle_hold_s)
@@ -247,6 +247,6 @@ def _search_on(search: Search, answer: Answer, size_bytes: int, done: Delivered)
     if search.hopeless:
         msg = (
             f"Target refuses every row of a batch ({answer.text}); check target.client, target.id_type and the"
-            " attribute names, then start again"
+            " attribute names"
         )
         raise BlockedError(msg)

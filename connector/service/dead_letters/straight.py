@@ -259,7 +259,7 @@ def _pipeline(  # noqa: PLR0913, PLR0917 (what a pipeline is made of)
 ) -> Pipeline:
     ledger = Ledger()
     given = settings.target.model_copy(
-        update={"calls_per_minute": calls, "follow": False, "commit_on": "accepted", "token_expires_file": None}  # nosec B105 (a path, and none)
+        update={"calls_per_minute": calls, "follow": False, "commit_on": "accepted", "token_expires_file": None}  # nosec B105
     )
     target = make_target_side(given, ledger, told)
     opened.push_async_callback(target.close)

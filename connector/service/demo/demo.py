@@ -119,7 +119,7 @@ async def run(
             f"{'Every promise is kept' if kept else 'A promise is BROKEN'}, after {play.elapsed_s():.0f} seconds."
         )
         if options.keep:
-            screen.say(f"Still running until Ctrl-C: {built.pages_url}/readyz  {built.pages_url}/metrics")
+            screen.say(f"Still running until Ctrl-C: {built.pages_url}/  {built.pages_url}/metrics")
             screen.say(f"Target as it sees itself: {built.target_url}/  {built.target_url}/simulator/profiles")
             await asyncio.wait({stopping, built.serving}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
