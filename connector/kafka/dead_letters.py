@@ -130,8 +130,8 @@ class DeadLetterTopic:
             if self._clock() > told_at:
                 self._tell(self._why_slow())
                 told_at = self._clock() + SLOW_S
-        if any(error.fatal() for error in errors) or (answered < len(letters) and not self._closing.is_set()):
-            self._producer = Producer(self._properties)  # the old one will never write again
+        if answered < len(letters) or any(_is_the_end(error) for error in errors):
+            self._producer = Producer(self._properties)
         left = [letter for number, letter in enumerate(letters) if number not in acknowledged]
         return left, errors[-1] if errors else None
 
@@ -190,6 +190,11 @@ class DeadLetterTopic:
                 " brokers that are down"
             )
         return "its brokers do not acknowledge; look at their logs"
+
+
+def _is_the_end(error: KafkaError) -> bool:
+    """Whether the producer may never write again: a fatal error, or it lost its brokers for good (see `lifeline`)."""
+    return error.fatal() or error.code() == KafkaError._MSG_TIMED_OUT
 
 
 def headers(letter: DeadLetter, group_id: str) -> list[tuple[str, str | bytes | None]]:
