@@ -142,7 +142,8 @@ async def test_credentials_that_are_taken_away_are_waited_for(secured: Secured, 
     """Deleted while the service runs: told with the remedy, nothing lost, and well once they are back."""
     it = secured.road
     secured.allow()
-    async with it.member(**secured.by_scram()) as member:
+    # Longer than it takes, as in service: no new assignment proves that all is well again.
+    async with it.member(**secured.by_scram(session_timeout_ms="45000")) as member:
         it.write_cities(PLAIN, range(50))
         await until(it.arrived)
         secured.broker.remove(USER)
