@@ -6,6 +6,7 @@ pipeline asks before it writes dead letters.
 
 from __future__ import annotations
 
+import copy
 from collections import deque
 from dataclasses import dataclass
 
@@ -19,8 +20,33 @@ class BrakeLimits:
     at_least: int = 50
 
 
+class _Slide:
+    """The last records, in the lists that they came in: `of` of them, and less than one list more."""
+
+    def __init__(self, of: int) -> None:
+        self._of = of
+        self._lists: deque[tuple[int, int]] = deque()
+        self.records = 0
+        self.bad = 0
+
+    def add(self, records: int, bad: int) -> None:
+        """Count one list more; the oldest goes once the others alone hold enough records."""
+        if records or bad:
+            self._lists.append((records, bad))
+        self.records += records
+        self.bad += bad
+        while self._lists and self.records - self._lists[0][0] >= self._of:
+            gone_records, gone_bad = self._lists.popleft()
+            self.records -= gone_records
+            self.bad -= gone_bad
+
+
 class Brake:
-    """Counts over a sliding number of records."""
+    """Counts over a sliding number of records.
+
+    Each record passes twice, when it comes in and with the batch that settles it, and may be found bad either time. A
+    batch may hold many more records than the slide of those that came in, so it is held against its own number.
+    """
 
     def __init__(self, limits: BrakeLimits, released: int = 0) -> None:
         """A brake that has counted nothing yet.
@@ -28,36 +54,42 @@ class Brake:
         Args:
             limits: when it trips.
             released: for so many records from now on it neither trips nor counts, as a human has decided that they
-                are truly bad; whole lists, so it may be one list more.
+                are truly bad; whole lists, so it may be one list more. Each is let through both times.
         """
         self._limits = limits
-        self._lists: deque[tuple[int, int]] = deque()
-        self._records = 0
-        self._bad = 0
-        # Each record passes twice, when it comes in and with the batch that settles it: both times it is let through.
+        self._in = _Slide(limits.of)
+        self._out = _Slide(limits.of)
         self._released_in = self._released_out = released
+
+    @property
+    def released(self) -> bool:
+        """Whether the records of the next batch are let through."""
+        return self._released_out > 0
 
     def trips(self, records: int, bad: int) -> bool:
         """Count `records` that came in, of which `bad` are to be dead letters; whether that is too many."""
         if self._released_in > 0:
             self._released_in -= records
             return False
-        return self._count(records, bad)
+        self._in.add(records, bad)
+        return self._too_many(self._out)
 
     def trips_on_batch(self, records: int, bad: int) -> bool:
-        """Count `bad` more of the `records` that a batch settles, as Target refused them; whether that is too many."""
+        """Count the `records` that a batch settles, `bad` of them refused by Target; whether that is too many."""
         if self._released_out > 0:
             self._released_out -= records
             return False
-        return self._count(0, bad)
+        self._out.add(records, bad)
+        return self._too_many(self._out)
 
-    def _count(self, records: int, bad: int) -> bool:
-        self._lists.append((records, bad))
-        self._records += records
-        self._bad += bad
-        # The oldest list goes once the others alone hold enough records; so between `of` and `of` + a list are counted.
-        while self._lists and self._records - self._lists[0][0] >= self._limits.of:
-            gone_records, gone_bad = self._lists.popleft()
-            self._records -= gone_records
-            self._bad -= gone_bad
-        return self._bad >= self._limits.at_least and self._bad > self._limits.share * self._records
+    def would_trip_on_batch(self, records: int, bad: int) -> bool:
+        """Whether `trips_on_batch` would say yes; counts nothing."""
+        if self._released_out > 0:
+            return False
+        out = copy.deepcopy(self._out)
+        out.add(records, bad)
+        return self._too_many(out)
+
+    def _too_many(self, out: _Slide) -> bool:
+        bad, records = self._in.bad + out.bad, max(self._in.records, out.records)
+        return bad >= self._limits.at_least and bad > self._limits.share * records

@@ -124,8 +124,36 @@ def test_rows_that_target_refused_count_too() -> None:
     """Records that were good when they came in can still be too many bad ones."""
     brake = Brake(BrakeLimits())
     assert not brake.trips(10_000, 0)
-    assert not brake.trips_on_batch(10_000, 60)
-    assert brake.trips_on_batch(10_000, 60)
+    assert not brake.trips_on_batch(5_000, 60)
+    assert brake.trips_on_batch(5_000, 60)
+
+
+def test_a_large_batch_is_held_against_its_own_records() -> None:
+    """Of a batch of 500,000 records 500 refused are 0.1 %, however few records the brake looks back upon."""
+    brake = Brake(BrakeLimits())
+    assert not any(brake.trips(10_000, 0) for _ in range(50))
+    assert not brake.would_trip_on_batch(500_000, 500)
+    assert not brake.trips_on_batch(500_000, 500)
+    assert not brake.trips(1_000, 0)  # nor are they held against the few that come next
+    assert brake.trips_on_batch(500_000, 5_001)
+
+
+def test_the_refused_of_a_large_good_batch_do_not_excuse_the_next() -> None:
+    """Each record that a batch settles counts among the last so many, not for as long as nothing else comes in."""
+    brake = Brake(BrakeLimits())
+    assert not brake.trips(500_000, 0)
+    assert not brake.trips(10_000, 0)
+    assert not brake.trips_on_batch(500_000, 0)
+    assert brake.trips_on_batch(10_000, 200)
+
+
+def test_asking_the_brake_counts_nothing() -> None:
+    """While a batch is searched the brake is asked again and again about the same rows."""
+    brake = Brake(BrakeLimits())
+    assert not brake.trips(10_000, 0)
+    assert [brake.would_trip_on_batch(10_000, bad) for bad in (100, 100, 101)] == [False, False, True]
+    assert not brake.trips_on_batch(10_000, 100)
+    assert not Brake(BrakeLimits(), released=1).would_trip_on_batch(10_000, 10_000)
 
 
 @given(st.lists(st.tuples(st.integers(0, 5_000), st.integers(0, 20)), max_size=50))
