@@ -24,11 +24,12 @@ if TYPE_CHECKING:
     from connector.kafka.dead_letters import DeadLetters
     from connector.profiles.window import Batch
     from connector.records import Record
-    from connector.target.delivery import Delivered, Refused
+    from connector.target.delivered import Delivered, Refused
     from connector.telemetry import Telemetry
 
 AGAIN_S = 1.0
 REMEMBERED = 1_000  # letters that a tripped brake can tell of
+AT_ONCE = 1_000  # records that are read again in one go
 SHOWN = 3  # details of a reason, and partitions; the rest is counted
 
 
@@ -37,6 +38,15 @@ class Suspect(NamedTuple):
 
     reason: Reason
     detail: str
+    partition: Partition
+    offset: int
+
+
+class Traced(NamedTuple):
+    """A record that a refused row was made of."""
+
+    reason: Reason
+    row: Refused
     partition: Partition
     offset: int
 
@@ -81,6 +91,23 @@ class DeadLetterOffice:
             raise BlockedError(_why(self._suspects))
         await self._store(letters)
 
+    def look(self, batch: Batch, done: Delivered) -> None:
+        """Ask the brake while a batch is searched, as finding all of its bad rows may take hours; counts nothing.
+
+        Held against the records of the rows that were judged so far, which are taken to be as many for each row.
+
+        Args:
+            batch: knows which records every row was made of.
+            done: how far the search is.
+
+        Raises:
+            BlockedError: the brake would trip; nothing was stored.
+        """
+        traced = _traced(done, batch)
+        judged = batch.records * done.judged // max(1, done.given)
+        if self._brake.would_trip_on_batch(judged, len(traced)):
+            raise BlockedError(_why([*self._suspects, *(_suspect_row(one) for one in traced)]))
+
     async def store_rows(self, done: Delivered, batch: Batch) -> None:
         """Store the records that the refused rows of a delivered batch were made of.
 
@@ -89,20 +116,20 @@ class DeadLetterOffice:
             batch: knows which records every row was made of.
 
         Raises:
-            BlockedError: the brake tripped; nothing was stored.
+            BlockedError: the brake tripped, or no row may be to blame; nothing was stored.
         """
-        refusals = [(Reason.REFUSED, row) for row in done.refused]
-        refusals += [(Reason.ROW_TOO_LARGE, row) for row in done.too_large]
-        letters: list[DeadLetter] = []
-        for reason, refusal in refusals:
-            records = await self._read_again(_made_of(refusal, batch))
-            letters += [DeadLetter(record, reason, refusal.text) for record in records]
-            # Target's own words may repeat a value; the letters have them.
-            names = _first([name for name in refusal.row.columns if name != ID])
-            self._suspects.extend(_suspect(letter, f"a row with {names}") for letter in letters[-len(records) :])
-        if self._brake.trips_on_batch(batch.records, len(letters)):
+        traced = _traced(done, batch)
+        if done.refused and not done.trusted and not self._brake.released:
+            raise BlockedError(_doubt(done))
+        self._suspects.extend(_suspect_row(one) for one in traced)
+        if self._brake.trips_on_batch(batch.records, len(traced)):
             raise BlockedError(_why(self._suspects))
-        await self._store(letters)
+        for first in range(0, len(traced), AT_ONCE):
+            some = traced[first : first + AT_ONCE]
+            records = await self._read_again([(one.partition, one.offset) for one in some])
+            await self._store(
+                [DeadLetter(record, one.reason, one.row.text) for record, one in zip(records, some, strict=True)]
+            )
 
     async def _read_again(self, positions: Sequence[tuple[Partition, int]]) -> Sequence[Record]:
         """Ask the brokers until they give the records."""
@@ -125,11 +152,30 @@ class DeadLetterOffice:
                 self._telemetry.dead_lettered(reason, number)
 
 
-def _made_of(refusal: Refused, batch: Batch) -> list[tuple[Partition, int]]:
-    """The positions of all records of the batch that the row was made of."""
+def _traced(done: Delivered, batch: Batch) -> list[Traced]:
+    """All records of the batch that its refused rows were made of, row by row."""
+    rows = [(Reason.REFUSED, row) for row in done.refused] + [(Reason.ROW_TOO_LARGE, row) for row in done.too_large]
+    if not rows:
+        return []
     partitions = {span.assignment.number: span.assignment.partition for span in batch.spans}
-    trail = batch.trail.filter(pl.col(ID) == refusal.row[ID][0]).select(ASSIGNMENT, OFFSET)
-    return [(partitions[number], offset) for number, offset in trail.iter_rows()]
+    # One pass over what may be two million records; what it finds is few, or the brake stops it.
+    wanted = pl.DataFrame({ID: [row.row[ID][0] for _, row in rows], ROW: range(len(rows))})
+    found = wanted.join(batch.trail, on=ID, maintain_order="left_right").select(ROW, ASSIGNMENT, OFFSET)
+    return [Traced(rows[row][0], rows[row][1], partitions[number], offset) for row, number, offset in found.iter_rows()]
+
+
+def _suspect_row(one: Traced) -> Suspect:
+    # Target's own words may repeat a value; the letters have them.
+    names = _first([name for name in one.row.row.columns if name != ID])
+    return Suspect(one.reason, f"a row with {names}", one.partition, one.offset)
+
+
+def _doubt(done: Delivered) -> str:
+    rows = f"{done.judged} rows" if done.judged > 1 else "the row"
+    return (
+        f"Target accepted nothing so far, and refuses {rows} of a batch; check target.client, target.id_type and the"
+        " attribute names; unblocking lets these records become dead letters"
+    )
 
 
 def _suspect(letter: DeadLetter, detail: str) -> Suspect:

@@ -20,6 +20,8 @@ import polars as pl
 from connector.errors import BlockedError, blocked
 from connector.profiles.window import Due
 from connector.records import ASSIGNMENT
+from connector.target.delivered import Delivered
+from connector.target.delivery import Claim
 from connector.telemetry import BatchReport, Part
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from connector.profiles.window import Batch, Window
     from connector.records import Assignment, Chunk, Partition
     from connector.settling import Settling
-    from connector.target.delivery import Delivered, Delivery
+    from connector.target.delivery import Delivery
     from connector.telemetry import Telemetry
 
 
@@ -177,12 +179,13 @@ class Pipeline:
         self._in_flight = asyncio.create_task(self._deliver(batch, due, next(self._numbers)))
 
     async def _deliver(self, batch: Batch, due: Due, number: int) -> None:
-        done: Delivered | None = None
-        while done is None:  # once more without the rows of partitions that went away meanwhile
+        done, calls = Delivered(), 0
+        while not done.whole:  # once more without the rows of partitions that went away meanwhile
             await self._source.steady()
             batch = batch.without(batch.assignments - self._ledger.held())
             rows, empty = await asyncio.to_thread(batch.rows)
-            done = await self._delivery.deliver(rows, ours=partial(self._all_held, batch.assignments))
+            done = await self._delivery.deliver(rows, self._claim(batch.assignments), partial(self._office.look, batch))
+            calls += done.calls
         await self._office.store_rows(done, batch)
         self._settling.delivered(number, batch.spans, done.rows, self._source.store)
         if empty:
@@ -196,16 +199,17 @@ class Pipeline:
                 records=batch.records,
                 rows=done.rows,
                 size_bytes=done.size_bytes,
-                calls=done.calls,
+                calls=calls,
                 refused=len(done.refused) + len(done.too_large),
                 age_s=self._clock() - batch.opened_at,
                 status_url=done.status_url,
             )
         )
 
-    def _all_held(self, assignments: frozenset[int]) -> bool:
-        # The source knows first; the ledger also of what was lost while a call was on the wire.
-        return assignments <= self._ledger.held() and self._source.ours(assignments)
+    def _claim(self, assignments: frozenset[int]) -> Claim:
+        # The source knows first, and is in doubt at times; the ledger knows what went away for good.
+        held, source = self._ledger.held, self._source
+        return Claim(lambda: assignments <= held(), lambda: source.ours(assignments), source.steady)
 
     # Partitions that come and go: `kafka.source.Listener`.
 

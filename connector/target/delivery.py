@@ -10,12 +10,13 @@ offsets; this module knows none.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from connector.errors import BlockedError
 from connector.target import batchfile
 from connector.target.answer import Outcome
+from connector.target.delivered import Delivered, Refused, nobody_looks
 from connector.target.search import Search
 from connector.telemetry import Part
 
@@ -49,14 +50,6 @@ class Pace:
     backoff_max_s: float = 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """One row that Target refused in a batch of its own, and what Target said."""
-
-    row: pl.DataFrame
-    text: str
-
-
 class Gate(Protocol):
     """Who follows what was accepted, and may want fewer batches open at a time."""
 
@@ -78,16 +71,19 @@ class Open:
         """See Gate."""
 
 
-@dataclass(slots=True)
-class Delivered:
-    """What became of the rows of one batch."""
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Whether a batch is ours to deliver.
 
-    rows: int = 0
-    size_bytes: int = 0
-    calls: int = 0
-    status_url: str | None = None
-    refused: list[Refused] = field(default_factory=list)
-    too_large: list[Refused] = field(default_factory=list)
+    Attributes:
+        held: False once some of its partitions went away; that is for good.
+        certain: False while that is in doubt, which passes.
+        steady: waits for as long as the doubt lasts.
+    """
+
+    held: Callable[[], bool]
+    certain: Callable[[], bool]
+    steady: Callable[[], Awaitable[None]]
 
 
 class Delivery:
@@ -117,6 +113,7 @@ class Delivery:
         self._sleep = sleep
         self._random = random
         self._wire = asyncio.Lock()
+        self._took_any = False
         self._passes: int | None = None  # bytes of a body that Target took after it had found a larger one too large
 
     def quiet(self) -> asyncio.Lock:
@@ -127,39 +124,50 @@ class Delivery:
         """This replica owns `held` of all partitions, and may use its turns of the budget (see Budget.share)."""
         self._budget.share(held, everyone, self._clock())
 
-    async def deliver(self, rows: pl.DataFrame, *, ours: Callable[[], bool]) -> Delivered | None:
+    async def deliver(
+        self, rows: pl.DataFrame, claim: Claim, look: Callable[[Delivered], None] = nobody_looks
+    ) -> Delivered:
         """Bring encoded rows to Target.
 
         Args:
             rows: as `batchfile.encode` leaves them: ID and one String column per attribute, one row per profile.
-            ours: asked before every call, with none on the wire; False ends the delivery.
+            claim: asked before every call, with none on the wire. Once it is not held the delivery ends; while it is
+                in doubt nothing is sent, and then the delivery goes on where it was.
+            look: told after each row that was set apart; may raise BlockedError, as the search may take hours.
 
         Returns:
-            What became of the rows; None if `ours` said no. In a continuation of the last call, without the loop in
-            between, so that the caller can settle an accepted batch before anything else happens.
+            What became of the rows, in a continuation of the last call, without the loop in between, so that the
+            caller can settle an accepted batch before anything else happens.
 
         Raises:
             BlockedError: no retry can help, or Target refuses every part of the batch.
         """
-        done = Delivered()
+        done = Delivered(given=rows.height)
         fitting, over = batchfile.oversized(rows, self._limits)
         done.too_large = [Refused(over[i], "over the size of a batch on its own") for i in range(over.height)]
+        if done.too_large:
+            look(done)
         search = Search(fitting, self._limits if self._passes is None else self._limits.narrowed(self._passes + 1))
         while (part := search.next()) is not None:
             body = await asyncio.to_thread(batchfile.body, part, self._limits.id_type)
-            answer = await self._insist(body, done, ours)
+            answer = await self._insist(body, done, claim)
             if answer is None:
-                return None
+                return done
             if answer.outcome is Outcome.ACCEPTED:
-                self._gate.accepted(answer.status_url)
                 search.accepted(len(body))
-                done.rows += part.height
-                done.size_bytes += len(body)
-                done.status_url = answer.status_url
-            else:
-                _search_on(search, answer, len(body), done)
+                self._note(answer, part.height, len(body), done)
+            elif _search_on(search, answer, len(body), done):
+                look(done)
         self._learn(search.proven)
+        done.trusted, done.whole = self._took_any, True
         return done
+
+    def _note(self, answer: Answer, rows: int, size_bytes: int, done: Delivered) -> None:
+        self._gate.accepted(answer.status_url)
+        self._took_any = True
+        done.rows += rows
+        done.size_bytes += size_bytes
+        done.status_url = answer.status_url
 
     def _learn(self, size_bytes: int | None) -> None:
         """Cut the batches to come to the size that passed after a 413, for the life of this process."""
@@ -167,17 +175,18 @@ class Delivery:
             self._passes = size_bytes
             self._telemetry.narrowed(size_bytes)
 
-    async def _insist(self, body: bytes, done: Delivered, ours: Callable[[], bool]) -> Answer | None:
-        """Send the same bytes until the answer is about them and not about Target; None if `ours` said no."""
+    async def _insist(self, body: bytes, done: Delivered, claim: Claim) -> Answer | None:
+        """Send the same bytes until the answer is about them and not about Target; None if partitions went away."""
         failures = 0
         while True:
-            await self._wait_for_room(ours)
-            await self._wait_for_budget(ours)
+            await self._wait_for_room(claim)
+            await self._wait_for_certainty(claim)
+            await self._wait_for_budget(claim)
             async with self._wire:
-                if not ours():
+                if not claim.held():
                     self._telemetry.trouble(Part.TARGET, None)  # none of ours any more
                     return None
-                if self._budget.wait_s(self._clock()) > 0:
+                if not claim.certain() or self._budget.wait_s(self._clock()) > 0:
                     continue  # the turn was over, or was taken, when the wire was free
                 answer = await self._call(body)
             done.calls += 1
@@ -199,10 +208,10 @@ class Delivery:
                         Part.TARGET,
                         f"the token is not accepted ({answer.text}); put a valid one into target.token_file",
                     )
-                    await self._back_off(failures, ours)
+                    await self._back_off(failures, claim)
                 case Outcome.UNAVAILABLE:
                     self._telemetry.trouble(Part.TARGET, f"not available, trying again ({answer.text})")
-                    await self._back_off(failures, ours)
+                    await self._back_off(failures, claim)
             failures += 1
 
     async def _call(self, body: bytes) -> Answer:
@@ -213,27 +222,33 @@ class Delivery:
         self._telemetry.called(answer.outcome, self._clock() - began, len(body))
         return answer
 
-    async def _wait_for_room(self, ours: Callable[[], bool]) -> None:
-        while ours() and not self._gate.room():
+    async def _wait_for_room(self, claim: Claim) -> None:
+        while claim.held() and not self._gate.room():
             await self._sleep(LOOK_S)
 
-    async def _wait_for_budget(self, ours: Callable[[], bool]) -> None:
+    async def _wait_for_certainty(self, claim: Claim) -> None:
+        while claim.held() and not claim.certain():
+            await claim.steady()
+            if not claim.certain():  # what was lost is known to the source before anybody is told
+                await self._sleep(LOOK_S)
+
+    async def _wait_for_budget(self, claim: Claim) -> None:
         began = self._clock()
-        while ours() and (wait_s := self._budget.wait_s(self._clock())) > 0:
+        while claim.held() and (wait_s := self._budget.wait_s(self._clock())) > 0:
             await self._sleep(min(wait_s, LOOK_S))
         if (waited_s := self._clock() - began) > 0:
             self._telemetry.held(waited_s)
 
-    async def _back_off(self, failures: int, ours: Callable[[], bool]) -> None:
+    async def _back_off(self, failures: int, claim: Claim) -> None:
         """Wait twice as long after each failure, less up to half by chance: replicas should not come back at once."""
         longest_s = min(self._pace.backoff_max_s, self._pace.backoff_s * 2 ** min(failures, 16))
         until = self._clock() + longest_s * self._random.uniform(0.5, 1.0)
-        while ours() and (wait_s := until - self._clock()) > 0:
+        while claim.held() and (wait_s := until - self._clock()) > 0:
             await self._sleep(min(wait_s, LOOK_S))
 
 
-def _search_on(search: Search, answer: Answer, size_bytes: int, done: Delivered) -> None:
-    """Go on with the search after an answer that is about the rows, and note a row that Target does not take alone.
+def _search_on(search: Search, answer: Answer, size_bytes: int, done: Delivered) -> bool:
+    """Go on with the search after an answer that is about the rows; whether it was a row alone, which is noted.
 
     Raises:
         BlockedError: it takes no row at all, so that the rows are not to blame; none becomes a dead letter.
@@ -250,3 +265,4 @@ def _search_on(search: Search, answer: Answer, size_bytes: int, done: Delivered)
             " attribute names"
         )
         raise BlockedError(msg)
+    return row is not None

@@ -14,7 +14,7 @@ from connector.kafka.brake import Brake, BrakeLimits
 from connector.kafka.reread import Gone
 from connector.profiles.window import Batch
 from connector.records import ASSIGNMENT, ID, OFFSET, ROW, Assignment, DeadLetter, Partition, Reason, Span
-from connector.target.delivery import Delivered, Refused
+from connector.target.delivered import Delivered, Refused
 from connector.telemetry import Part, Silent
 
 if TYPE_CHECKING:
@@ -139,4 +139,81 @@ async def test_a_released_brake_lets_refused_rows_become_letters() -> None:
     await office.store_rows(refused("b"), BATCH)
     assert len(kept.letters) == 1
     with pytest.raises(BlockedError):
+        await office.store_rows(refused("b"), BATCH)
+
+
+def crowd(count: int, first_bad: int) -> tuple[Batch, Delivered]:
+    """A batch of so many profiles of two records each, of which the last ones are refused."""
+    ids = [f"{number:05d}" for number in range(count)]
+    trail = pl.DataFrame(
+        {ID: [*ids, *ids], ASSIGNMENT: [1] * 2 * count, OFFSET: range(2 * count)}, schema_overrides={OFFSET: pl.Int64}
+    )
+    batch = Batch(feeds=(), trail=trail, spans=(Span(Assignment(1, P0), 0, 2 * count),), opened_at=0.0)
+    bad = [Refused(pl.DataFrame({ID: [one], "tier": ["gold"]}), "no") for one in ids[first_bad:]]
+    return batch, Delivered(given=count, rows=first_bad, refused=bad)
+
+
+def never(positions: Sequence[tuple[Partition, int]]) -> list[Gone]:
+    raise AssertionError(positions)
+
+
+async def test_the_brake_is_asked_before_anything_is_read_again() -> None:
+    """What trips it is counted from the batch's own trail; reading thousands of records first would take hours."""
+    batch, done = crowd(1_000, 900)
+    with pytest.raises(BlockedError, match=r"200 refused \(a row with tier: 200\); at crm/0 offsets 900 to 1999;"):
+        await DeadLetterOffice(Kept(), Brake(BrakeLimits()), never, Silent()).store_rows(done, batch)
+
+
+def test_a_search_is_stopped_once_the_brake_would_trip() -> None:
+    """Two percent of a large batch: known after the first hundreds of rows, and told with reasons and places."""
+    brake = Brake(BrakeLimits())
+    brake.trips(10_000, 0)
+    office = DeadLetterOffice(Kept(), brake, never, Silent())
+    batch, done = crowd(50_000, 49_900)
+    done.rows = 4_900  # as far as the search is: 5,000 rows of 10,000 records
+    few = Delivered(given=50_000, rows=4_950, refused=done.refused[:50])
+    office.look(batch, few)  # 100 records of 10,000
+    with pytest.raises(BlockedError, match="too many dead letters; of the last 200: 200 refused"):
+        office.look(batch, done)
+    few.rows = 49_950
+    office.look(batch, few)
+    assert not brake.trips_on_batch(10_000, 100)  # it was asked only
+
+
+def test_a_few_refused_rows_of_a_large_batch_do_not_stop_its_search() -> None:
+    """0.1 % of a batch, found along the way, is no reason to stop."""
+    brake = Brake(BrakeLimits())
+    brake.trips(10_000, 0)
+    office = DeadLetterOffice(Kept(), brake, never, Silent())
+    batch, done = crowd(60_000, 59_940)
+    for found in range(1, 61):
+        office.look(batch, Delivered(given=60_000, rows=found * 999, refused=done.refused[:found]))
+
+
+@pytest.mark.parametrize("released", [0, 1])
+async def test_few_rows_do_not_become_letters_while_target_took_nothing_at_all(released: int) -> None:
+    """In a life in which Target accepted nothing the settings may be wrong; a human who unblocks has decided."""
+    kept = Kept()
+    done = refused("b")
+    done.given, done.trusted = 1, False
+    brake = Brake(BrakeLimits(), released=released)
+    office = DeadLetterOffice(kept, brake, lambda at: [Gone(*one) for one in at], Silent())
+    if released:
+        await office.store_rows(done, BATCH)
+        assert len(kept.letters) == 1
+        return
+    with pytest.raises(BlockedError, match=r"refuses the row of a batch; check target\.client") as blocked:
+        await office.store_rows(done, BATCH)
+    assert "gold" not in str(blocked.value)
+    assert kept.letters == []
+
+
+async def test_nothing_is_remembered_of_a_row_without_records() -> None:
+    """A row whose records are not in the batch any more casts no suspicion on the others' letters."""
+    kept = Kept()
+    office = DeadLetterOffice(kept, Brake(BrakeLimits(at_least=2)), lambda at: [Gone(*one) for one in at], Silent())
+    done = Delivered(refused=[*refused("b").refused, *refused("nobody").refused])
+    await office.store_rows(done, BATCH)
+    assert [one.record.offset() for one in kept.letters] == [11]
+    with pytest.raises(BlockedError, match="of the last 2: 2 refused"):
         await office.store_rows(refused("b"), BATCH)

@@ -15,11 +15,13 @@ from connector.records import ID, Partition
 from connector.target.answer import Answer, Outcome
 from connector.target.batchfile import Limits
 from connector.target.budget import MINUTE_S, OPEN_S, Budget
-from connector.target.delivery import Delivery, Pace
+from connector.target.delivery import Claim, Delivery, Pace
 from connector.telemetry import Part, Silent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from connector.target.delivered import Delivered
 
 OURS = Partition("crm.customers", 0)
 ACCEPTED = Answer(Outcome.ACCEPTED, "HTTP 200", status_url="http://x/batchStatus?batchId=1")
@@ -118,15 +120,22 @@ def make(
     return delivery, target, clock
 
 
-def always() -> bool:
-    return True
+async def at_once() -> None:
+    pass
+
+
+def held_while(held: Callable[[], bool]) -> Claim:
+    return Claim(held, certain=lambda: True, steady=at_once)
+
+
+OURS_FOR_GOOD = held_while(lambda: True)
 
 
 async def test_an_accepted_batch_is_one_call() -> None:
     """Rows that Target accepts cost one call, and the status URL comes back."""
     delivery, target, _ = make([ACCEPTED])
-    done = await delivery.deliver(rows("a", "b"), ours=always)
-    assert done is not None
+    done = await delivery.deliver(rows("a", "b"), OURS_FOR_GOOD)
+    assert done.whole
     assert (done.rows, done.calls, done.refused) == (2, 1, [])
     assert done.size_bytes == len(target.bodies[0])
     assert done.status_url == ACCEPTED.status_url
@@ -135,8 +144,8 @@ async def test_an_accepted_batch_is_one_call() -> None:
 async def test_no_rows_are_no_call() -> None:
     """A batch that has nothing to say costs nothing."""
     delivery, target, _ = make([])
-    done = await delivery.deliver(rows(), ours=always)
-    assert done is not None
+    done = await delivery.deliver(rows(), OURS_FOR_GOOD)
+    assert done.whole
     assert done.calls == 0
     assert target.bodies == []
 
@@ -145,8 +154,8 @@ async def test_no_rows_are_no_call() -> None:
 async def test_the_same_bytes_are_sent_until_target_can_take_them(outcome: Outcome) -> None:
     """While Target is down, throttled or does not know the token, the same bytes are sent again, for ever."""
     delivery, target, _ = make([Answer(outcome, "no")] * 30)
-    done = await delivery.deliver(rows("a", "b"), ours=always)
-    assert done is not None
+    done = await delivery.deliver(rows("a", "b"), OURS_FOR_GOOD)
+    assert done.whole
     assert done.calls == 31
     assert done.rows == 2
     assert len(set(target.bodies)) == 1
@@ -155,7 +164,7 @@ async def test_the_same_bytes_are_sent_until_target_can_take_them(outcome: Outco
 async def test_waits_grow_and_are_bounded() -> None:
     """Each failure doubles the wait up to a minute, and at most half of it is left to chance."""
     delivery, target, _ = make([Answer(Outcome.UNAVAILABLE, "no")] * 12)
-    await delivery.deliver(rows("a"), ours=always)
+    await delivery.deliver(rows("a"), OURS_FOR_GOOD)
     gaps = [b - a for a, b in zip(target.times, target.times[1:], strict=False)]
     turn_s = 1.22  # to which a wait is rounded up
     assert gaps[0] <= 1 + turn_s
@@ -173,7 +182,7 @@ async def test_waits_grow_and_are_bounded() -> None:
 async def test_a_throttle_holds_the_budget(asked: float | None, least: float) -> None:
     """After a throttle no call is made for at least a minute or as long as Target asked."""
     delivery, target, _ = make([Answer(Outcome.THROTTLED, "HTTP 503", retry_after_s=asked)])
-    await delivery.deliver(rows("a"), ours=always)
+    await delivery.deliver(rows("a"), OURS_FOR_GOOD)
     assert target.times[1] - target.times[0] >= least
 
 
@@ -181,7 +190,7 @@ async def test_trouble_is_told_and_taken_back() -> None:
     """An operator hears that Target is not available, and that it is well again."""
     troubles = Troubles()
     delivery, _, _ = make([Answer(Outcome.UNAVAILABLE, "HTTP 500")], telemetry=troubles)
-    await delivery.deliver(rows("a"), ours=always)
+    await delivery.deliver(rows("a"), OURS_FOR_GOOD)
     assert troubles.said[0] is not None
     assert "HTTP 500" in troubles.said[0]
     assert troubles.said[-1] is None
@@ -198,8 +207,8 @@ async def test_bad_rows_are_found_and_their_siblings_accepted() -> None:
         return Answer(Outcome.REFUSED, "success=false", f"bad row {min(found)}", "http://x/batchStatus?batchId=acme-7")
 
     delivery, target, _ = make(answer)
-    done = await delivery.deliver(rows(*map(str, range(512))), ours=always)
-    assert done is not None
+    done = await delivery.deliver(rows(*map(str, range(512))), OURS_FOR_GOOD)
+    assert done.whole
     assert {refused.row[ID][0] for refused in done.refused} == bad
     assert {refused.text for refused in done.refused} == {
         "success=false: bad row 7 (batch acme-7)",
@@ -215,7 +224,7 @@ async def test_a_target_that_refuses_every_row_blocks() -> None:
     """Where no half is accepted, it is not a row that is wrong: it blocks, and nothing becomes a dead letter."""
     delivery, target, _ = make(lambda _: Answer(Outcome.REFUSED, "success=false", "no such client"))
     with pytest.raises(BlockedError, match="refuses every row"):
-        await delivery.deliver(rows(*map(str, range(64))), ours=always)
+        await delivery.deliver(rows(*map(str, range(64))), OURS_FOR_GOOD)
     assert len(target.bodies) <= 12
 
 
@@ -227,8 +236,8 @@ async def test_bad_rows_at_the_head_are_found_too(size: int) -> None:
         return Answer(Outcome.REFUSED, "success=false") if {"0", "1"} & set(ids_in(body)) else ACCEPTED
 
     delivery, _, _ = make(answer)
-    done = await delivery.deliver(rows(*map(str, range(size))), ours=always)
-    assert done is not None
+    done = await delivery.deliver(rows(*map(str, range(size))), OURS_FOR_GOOD)
+    assert done.whole
     assert {refused.row[ID][0] for refused in done.refused} == {"0", "1"}
     assert done.rows == size - 2
 
@@ -236,8 +245,8 @@ async def test_bad_rows_at_the_head_are_found_too(size: int) -> None:
 async def test_a_row_that_is_too_large_on_its_own_is_set_apart() -> None:
     """413 for a single row is about its size; it is no sign of a Target that refuses everything."""
     delivery, _, _ = make(lambda body: Answer(Outcome.TOO_LARGE, "HTTP 413") if "5" in ids_in(body) else ACCEPTED)
-    done = await delivery.deliver(rows(*map(str, range(8))), ours=always)
-    assert done is not None
+    done = await delivery.deliver(rows(*map(str, range(8))), OURS_FOR_GOOD)
+    assert done.whole
     assert [too_large.row[ID][0] for too_large in done.too_large] == ["5"]
     assert done.refused == []
 
@@ -247,8 +256,8 @@ async def test_a_batch_that_is_too_large_is_halved() -> None:
     delivery, target, _ = make(
         lambda body: Answer(Outcome.TOO_LARGE, "HTTP 413") if len(ids_in(body)) > 3 else ACCEPTED
     )
-    done = await delivery.deliver(rows(*map(str, range(10))), ours=always)
-    assert done is not None
+    done = await delivery.deliver(rows(*map(str, range(10))), OURS_FOR_GOOD)
+    assert done.whole
     assert done.rows == 10
     assert done.refused == []
     accepted = [ids_in(body) for body in target.bodies if len(ids_in(body)) <= 3]
@@ -262,11 +271,11 @@ async def test_the_size_that_passed_is_remembered_and_told_once() -> None:
         lambda body: Answer(Outcome.TOO_LARGE, "HTTP 413") if len(body) > 100 else ACCEPTED, telemetry=said
     )
     batch = rows(*(f"{number:02d}" for number in range(20)))
-    await delivery.deliver(batch, ours=always)
+    await delivery.deliver(batch, OURS_FOR_GOOD)
     first = len(target.bodies)
     assert said.said == [max(len(body) for body in target.bodies if len(body) <= 100)]
-    await delivery.deliver(batch, ours=always)
-    await delivery.deliver(batch, ours=always)
+    await delivery.deliver(batch, OURS_FOR_GOOD)
+    await delivery.deliver(batch, OURS_FOR_GOOD)
     assert all(len(body) <= said.said[0] for body in target.bodies[first:])
     assert len(said.said) == 1
 
@@ -274,9 +283,9 @@ async def test_the_size_that_passed_is_remembered_and_told_once() -> None:
 async def test_a_row_larger_than_what_passed_is_still_tried() -> None:
     """Only Target can say that a row alone is too large: the remembered size makes no dead letters."""
     delivery, _, _ = make(lambda body: Answer(Outcome.TOO_LARGE, "413") if len(ids_in(body)) > 2 else ACCEPTED)
-    await delivery.deliver(rows(*(f"{number:02d}" for number in range(20))), ours=always)
-    done = await delivery.deliver(rows("a", "x" * 500, "b"), ours=always)
-    assert done is not None
+    await delivery.deliver(rows(*(f"{number:02d}" for number in range(20))), OURS_FOR_GOOD)
+    done = await delivery.deliver(rows("a", "x" * 500, "b"), OURS_FOR_GOOD)
+    assert done.whole
     assert (done.rows, done.too_large) == (3, [])
 
 
@@ -290,8 +299,8 @@ async def test_an_answer_that_was_lost_is_asked_for_with_the_same_bytes() -> Non
         return Answer(Outcome.REFUSED, "success=false") if "5" in ids_in(body) else ACCEPTED
 
     delivery, target, _ = make(answer)
-    done = await delivery.deliver(rows(*map(str, range(8))), ours=always)
-    assert done is not None
+    done = await delivery.deliver(rows(*map(str, range(8))), OURS_FOR_GOOD)
+    assert done.whole
     assert [refused.row[ID][0] for refused in done.refused] == ["5"]
     assert done.rows == 7
     for number in lost:
@@ -303,11 +312,11 @@ async def test_a_turn_that_is_over_when_the_wire_is_free_is_not_used() -> None:
     waits = Waits()
     delivery, target, clock = make([], telemetry=waits)
     async with delivery.quiet():
-        sending = asyncio.create_task(delivery.deliver(rows("a"), ours=always))
+        sending = asyncio.create_task(delivery.deliver(rows("a"), OURS_FOR_GOOD))
         await waits.over.wait()
         clock.now += OPEN_S + 0.1
         assert target.bodies == []
-    assert await sending is not None
+    assert (await sending).whole
     assert target.times[0] % (61 / 50) == pytest.approx(0, abs=1e-6)
 
 
@@ -315,7 +324,7 @@ async def test_after_a_throttle_calls_come_at_half_the_pace() -> None:
     """A throttle is followed by calls at twice their distance."""
     delivery, target, _ = make([ACCEPTED] * 3 + [Answer(Outcome.THROTTLED, "HTTP 503")])
     for _ in range(8):
-        await delivery.deliver(rows("a"), ours=always)
+        await delivery.deliver(rows("a"), OURS_FOR_GOOD)
     gaps = [b - a for a, b in zip(target.times, target.times[1:], strict=False)]
     assert gaps[:3] == pytest.approx([61 / 50] * 3)
     assert gaps[3] >= 60 - 1e-6
@@ -325,8 +334,8 @@ async def test_after_a_throttle_calls_come_at_half_the_pace() -> None:
 async def test_rows_over_the_limits_are_split_before_they_are_sent() -> None:
     """A batch over the limits of one call becomes several; a row over them alone is set apart and never sent."""
     delivery, target, _ = make([], Limits("thirdPartyId", 4, 100))
-    done = await delivery.deliver(rows("a", "b", "c", "d", "x" * 200), ours=always)
-    assert done is not None
+    done = await delivery.deliver(rows("a", "b", "c", "d", "x" * 200), OURS_FOR_GOOD)
+    assert done.whole
     assert [ids_in(body) for body in target.bodies] == [["a", "b", "c"], ["d"]]
     assert [refused.row[ID][0] for refused in done.too_large] == ["x" * 200]
 
@@ -335,14 +344,14 @@ async def test_a_misconfigured_target_blocks() -> None:
     """404, a redirect and the like stop the sending at once."""
     delivery, target, _ = make([Answer(Outcome.MISCONFIGURED, "HTTP 404")])
     with pytest.raises(BlockedError, match=r"HTTP 404.*target\.base_url"):
-        await delivery.deliver(rows("a"), ours=always)
+        await delivery.deliver(rows("a"), OURS_FOR_GOOD)
     assert len(target.bodies) == 1
 
 
 async def test_calls_keep_the_budgets_distance() -> None:
     """Every call counts, also those of a search."""
     delivery, target, _ = make(lambda body: ACCEPTED if len(ids_in(body)) < 4 else Answer(Outcome.TOO_LARGE, "413"))
-    await delivery.deliver(rows(*map(str, range(16))), ours=always)
+    await delivery.deliver(rows(*map(str, range(16))), OURS_FOR_GOOD)
     assert len(target.times) > 4
     assert all(b - a >= MINUTE_S / 50 - 1e-9 for a, b in zip(target.times, target.times[1:], strict=False))
 
@@ -350,7 +359,8 @@ async def test_calls_keep_the_budgets_distance() -> None:
 async def test_delivery_ends_between_calls_when_partitions_went_away() -> None:
     """`ours` is asked before each call; once it says no, nothing more is sent."""
     delivery, target, _ = make([Answer(Outcome.UNAVAILABLE, "no")] * 5)
-    assert await delivery.deliver(rows("a"), ours=lambda: len(target.bodies) < 2) is None
+    done = await delivery.deliver(rows("a"), held_while(lambda: len(target.bodies) < 2))
+    assert not done.whole
     assert len(target.bodies) == 2
 
 
@@ -359,7 +369,7 @@ async def test_a_wait_ends_when_partitions_went_away(held: list[Partition]) -> N
     """Whatever delivery waits for, it looks up each second, so that a rebalance or a stop need not wait with it."""
     delivery, _, clock = make([Answer(Outcome.UNAVAILABLE, "no")] * 20)
     delivery.share(held, [OURS])
-    assert await delivery.deliver(rows("a"), ours=lambda: clock() < 100.5) is None
+    assert not (await delivery.deliver(rows("a"), held_while(lambda: clock() < 100.5))).whole
     assert clock() <= 101.5
 
 
@@ -374,12 +384,90 @@ async def test_quiet_waits_for_the_call_on_the_wire() -> None:
         return ACCEPTED
 
     target.post = post  # type: ignore[method-assign, assignment]
-    sending = asyncio.create_task(delivery.deliver(rows("a"), ours=always))
+    sending = asyncio.create_task(delivery.deliver(rows("a"), OURS_FOR_GOOD))
     await on_the_wire.wait()
     quiet = asyncio.create_task(delivery.quiet().acquire())
     await asyncio.sleep(0)
     assert not quiet.done()
     answer.set()
     assert await quiet
-    assert await sending is not None
+    assert (await sending).whole
     delivery.quiet().release()
+
+
+class Doubt:
+    """A claim that is in doubt once, after so many calls, until the delivery has waited for its end."""
+
+    def __init__(self, target: Target, calls: int, *, then_held: bool) -> None:
+        self.target, self.calls, self.then_held = target, calls, then_held
+        self.waits = 0
+        self.claim = Claim(self.held, self.certain, self.steady)
+
+    def held(self) -> bool:
+        return self.then_held or self.waits == 0
+
+    def certain(self) -> bool:
+        return self.waits > 0 or len(self.target.bodies) < self.calls
+
+    async def steady(self) -> None:
+        self.waits += 1
+
+
+def refusing(*bad: str) -> Callable[[bytes], Answer]:
+    return lambda body: Answer(Outcome.REFUSED, "success=false") if set(bad) & set(ids_in(body)) else ACCEPTED
+
+
+@pytest.mark.parametrize("calls", [1, 5, 9])
+async def test_a_doubt_does_not_throw_a_search_away(calls: int) -> None:
+    """A late poll makes it doubtful for a moment what is ours: the search then goes on where it was."""
+    plain, undoubted, _ = make(refusing("5", "50"))
+    await plain.deliver(rows(*map(str, range(64))), OURS_FOR_GOOD)
+    delivery, target, _ = make(refusing("5", "50"))
+    doubt = Doubt(target, calls, then_held=True)
+    done = await delivery.deliver(rows(*map(str, range(64))), doubt.claim)
+    assert done.whole
+    assert doubt.waits == 1
+    assert target.bodies == undoubted.bodies  # so nothing that was accepted is sent again
+    assert done.calls == len(target.bodies)
+
+
+async def test_a_doubt_that_ends_in_a_loss_ends_the_delivery() -> None:
+    """Nothing is sent in doubt, nor once it is known that the partitions went away; the calls made are told."""
+    delivery, target, _ = make(refusing("5"))
+    doubt = Doubt(target, 4, then_held=False)
+    done = await delivery.deliver(rows(*map(str, range(64))), doubt.claim)
+    assert not done.whole
+    assert done.calls == len(target.bodies) == 4
+
+
+async def test_a_loss_that_the_source_knows_first_is_waited_for() -> None:
+    """Between the source's knowledge and the ledger's nothing is sent, and the loop is not kept from running."""
+    delivery, target, clock = make([])
+    claim = Claim(held=lambda: clock() < 3, certain=lambda: False, steady=at_once)
+    assert not (await delivery.deliver(rows("a"), claim)).whole
+    assert target.bodies == []
+
+
+async def test_somebody_may_stop_a_search() -> None:
+    """After each row that is set apart it is asked whether there are too many by now; the search may take hours."""
+    bad = {str(number) for number in range(10, 1000, 50)}
+    seen: list[tuple[int, int]] = []
+
+    def look(done: Delivered) -> None:
+        seen.append((len(done.refused), done.judged))
+        if len(done.refused) == 3:
+            raise BlockedError("too many")
+
+    delivery, target, _ = make(refusing(*bad))
+    with pytest.raises(BlockedError, match="too many"):
+        await delivery.deliver(rows(*map(str, range(1000))), OURS_FOR_GOOD, look)
+    assert seen == [(1, 11), (2, 61), (3, 111)]
+    assert len(target.bodies) < 60
+
+
+async def test_it_is_remembered_whether_target_ever_took_a_row() -> None:
+    """Few rows that are refused in a life in which nothing was accepted may not be to blame."""
+    delivery, _, _ = make(refusing("a"))
+    assert not (await delivery.deliver(rows("a"), OURS_FOR_GOOD)).trusted
+    assert (await delivery.deliver(rows("a", "b"), OURS_FOR_GOOD)).trusted
+    assert (await delivery.deliver(rows("a"), OURS_FOR_GOOD)).trusted
