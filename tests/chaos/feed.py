@@ -1,4 +1,4 @@
-"""The feed: change events at an even pace, good and bad ones, into the topic and into the truth.
+"""The feed: change events at an even pace, good and bad ones, each with a header that says which (`truth`).
 
 Owns what a record looks like. A customer's attributes repeat its id and version, so that a row that shifted shows, and
 hold what an encoder may stumble over. Bad records are sprinkled at a share below the brake. Started by `stage`.
@@ -13,7 +13,6 @@ import random
 import struct
 import threading
 import time
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import fastavro
@@ -21,12 +20,9 @@ from confluent_kafka import Producer
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from confluent_kafka import KafkaError, Message
 
     from tests.chaos.plan import Plan
-    from tests.chaos.truth import Truth
 
 BAD_SHARE = 0.003  # the brake is at 0.01
 TOMBSTONE_SHARE = 0.002
@@ -34,7 +30,9 @@ HOT_SHARE, HOT = 0.2, 20  # so much of the events concern so few customers
 TICK_S = 0.02
 NASTY = "ü&=%+#;ß漢"  # all of it must be encoded, and none of it refused
 
-Written = tuple[bytes | None, "Callable[[int, int], None]"]  # the value, and what to note of its partition and offset
+TRUTH = "truth"  # the header
+
+Written = tuple[bytes | None, str]  # a record's value and the truth about it
 
 
 def attributes(customer: str, version: int) -> dict[str, str]:
@@ -43,15 +41,19 @@ def attributes(customer: str, version: int) -> dict[str, str]:
 
 
 class Feed:
-    """A thread that writes."""
+    """A thread that writes.
 
-    def __init__(self, plan: Plan, brokers: str, registry: str, topic: str, truth: Truth) -> None:
+    Attributes:
+        acknowledged: how many records the brokers have.
+    """
+
+    def __init__(self, plan: Plan, brokers: str, registry: str, topic: str) -> None:
         self._plan = plan
         self._topic = topic
         self._registry = registry
-        self._truth = truth
         self._chance = random.Random(f"{plan.seed} feed")  # noqa: S311 (a load, no secret)
         self._version = 0
+        self.acknowledged = 0
         self._schemas = 0
         self._refused: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._stop = threading.Event()
@@ -125,10 +127,9 @@ class Feed:
         if draw < BAD_SHARE:
             self._write(name, self._bad_one(number))
         elif draw < BAD_SHARE + TOMBSTONE_SHARE:
-            self._write(name, (None, self._truth.tombstone))
+            self._write(name, (None, "tombstone"))
         else:
-            note = partial(self._truth.good, customer=number, version=self._version)
-            self._write(name, (self._value(name), note))
+            self._write(name, (self._value(name), f"good {number} {self._version}"))
 
     def _draw(self) -> int:
         hot = self._chance.random() < HOT_SHARE
@@ -147,11 +148,11 @@ class Feed:
                 ("schema_unknown", b"\0" + struct.pack(">I", 2_000_000_000) + b"\0"),
             )
         )
-        return value, partial(self._truth.wrong, reason=reason)
+        return value, f"bad {reason}"
 
     def _refused_one(self, customer: str) -> tuple[str, Written]:
         self._version += 1
-        return customer, (self._value(customer), partial(self._truth.wrong, reason="refused"))
+        return customer, (self._value(customer), "bad refused")
 
     def _value(self, customer: str, **instead: str) -> bytes:
         datum = {"customer_id": customer, **attributes(customer, self._version), "version": self._version, **instead}
@@ -160,21 +161,19 @@ class Feed:
         return b"\0" + struct.pack(">I", self._schema[0]) + written.getvalue()
 
     def _write(self, key: str, written: Written) -> None:
-        value, note = written
+        value, truth = written
         while True:
             try:
-                self._producer.produce(self._topic, value, key=key, on_delivery=partial(self._delivered, note))
+                self._producer.produce(
+                    self._topic, value, key=key, headers={TRUTH: truth.encode()}, on_delivery=self._delivered
+                )
             except BufferError:  # the brokers are away
                 self._producer.poll(0.1)
             else:
                 return
 
-    def _delivered(self, note: Callable[[int, int], None], error: KafkaError | None, message: Message) -> None:
-        partition, offset = message.partition(), message.offset()
-        if error is not None or partition is None or offset is None:
+    def _delivered(self, error: KafkaError | None, _message: Message) -> None:
+        if error is None:
+            self.acknowledged += 1
+        else:
             self._failed.append(str(error))
-            return
-        try:
-            note(partition, offset)
-        except RuntimeError as gap:  # a callback must not raise
-            self._failed.append(str(gap))

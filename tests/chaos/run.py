@@ -97,7 +97,7 @@ def _play(  # noqa: PLR0913, PLR0917 (what `run` was given, and Target)
         protocol=plan.protocol,
     )
     members = Members(folder, shared)
-    feed = Feed(plan, cluster.addresses, registry.url, topic, truth)
+    feed = Feed(plan, cluster.addresses, registry.url, topic)
     witness = Witness(cluster.addresses, topic, target, truth, CALLS_PER_MINUTE)
     stage = Stage(
         cluster=cluster,
@@ -117,7 +117,7 @@ def _play(  # noqa: PLR0913, PLR0917 (what `run` was given, and Target)
         if whole:
             stage.heal()
             witness.healed("everything")
-            unsettled = _settle(witness, members, say)
+            unsettled = _settle(witness, members, feed.acknowledged, say)
             members.end(kill=False)
         witness.finish()
     finally:
@@ -139,11 +139,11 @@ def _play(  # noqa: PLR0913, PLR0917 (what `run` was given, and Target)
     return {**told, "lives": members.lives, "slowest_stop_s": round(members.slowest_stop_s, 1)}
 
 
-def _settle(witness: Witness, members: Members, say: Callable[[str], None]) -> int:
+def _settle(witness: Witness, members: Members, records: int, say: Callable[[str], None]) -> int:
     """Wait until every record is settled and committed; how many are not when the time is up."""
     began = time.monotonic()
     with suppress(TimeoutError):
-        wait_for(lambda: witness.done() or witness.failed(), SETTLE_S, "everything is settled")
+        wait_for(lambda: witness.done(records) or witness.failed(), SETTLE_S, "everything is settled")
     members.notice()
     left = witness.left()
     say(f"healed; after {time.monotonic() - began:.0f} s {left[0]} records are not settled, {left[1]} not committed")

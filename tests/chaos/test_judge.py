@@ -113,6 +113,7 @@ def test_what_is_well_is_green() -> None:
         ("misaligned", lambda: evidence(seen=seen(misaligned=1))),
         ("unknown", lambda: evidence(profiles=holding("customer-3", attributes("customer-3", 9)))),
         ("backwards", lambda: evidence(seen=seen(backwards=1))),
+        ("backwards", lambda: evidence(seen=seen(backwards=3, disorder=2))),
         ("ahead", lambda: evidence(seen=seen(ahead=["partition 0"]))),
         ("letters_missing", lambda: evidence(seen=seen(letters={}))),
         ("letters_extra", lambda: evidence(seen=seen(letters={(1, 1): "unreadable", (0, 0): "refused"}))),
@@ -138,6 +139,14 @@ def test_what_must_be_accepted_before_an_offset_passes() -> None:
     assert not truth.settled(1, 1, {1: 9}, {(0, 1)})
     assert truth.settled(1, 1, {}, {(1, 1)})
     assert truth.settled(1, 2, {}, set())
+
+
+def test_the_truth_is_read_from_headers() -> None:
+    """Which kind a record is stands in its header; one that was written twice is told, and the last one counts."""
+    truth = Truth(1)
+    for offset, header in enumerate(("good 7 1", "good 7 2", "good 7 1", "bad framing", "tombstone")):
+        truth.read(0, offset, header)
+    assert (truth.newest, truth.bad, truth.tombstones, truth.disorder) == ({7: 1}, {(0, 3): "framing"}, 1, 1)
 
 
 def test_a_gap_in_the_truth_is_an_error() -> None:

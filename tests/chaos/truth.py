@@ -1,7 +1,9 @@
-"""What was written to Kafka, record by record: the truth that a run is judged by.
+"""What Kafka holds, record by record: the truth that a run is judged by.
 
 Owns one entry per record, at its partition and offset: good with its customer and version, bad with the reason it must
-get, or a tombstone, which is skipped. Compact, since an hour brings millions. Filled by `feed`, read by `judge`.
+get, or a tombstone, which is skipped. `feed` writes which it is into a header; `witness` reads the topic. (What the
+producer hears is not enough: with brokers killed, a record may be there twice, of which it hears once.) Compact, since
+an hour brings millions.
 """
 
 from __future__ import annotations
@@ -19,9 +21,10 @@ class Truth:
     """All records of one topic.
 
     Attributes:
-        newest: of each customer, the version of its newest good record.
+        newest: of each customer, the version of its newest good record, in the order of the topic.
         bad: by partition and offset, the reason of each record that must become a dead letter.
         tombstones: how many there are.
+        disorder: good records that come after a newer one of their customer, since the producer had to write again.
     """
 
     def __init__(self, partitions: int) -> None:
@@ -30,11 +33,27 @@ class Truth:
         self.newest: dict[int, int] = {}
         self.bad: dict[tuple[int, int], str] = {}
         self.tombstones = 0
+        self.disorder = 0
+
+    def read(self, partition: int, offset: int, header: str) -> None:
+        """The next record of a partition, by its header: one of the three below.
+
+        Raises:
+            RuntimeError: it is not the next one.
+        """
+        match header.split():
+            case ["good", customer, version]:
+                self.good(partition, offset, int(customer), int(version))
+            case ["bad", reason]:
+                self.wrong(partition, offset, reason)
+            case _:
+                self.tombstone(partition, offset)
 
     def good(self, partition: int, offset: int, customer: int, version: int) -> None:
         """A record that must arrive, unless a newer one of its customer does."""
         self._add(partition, offset, customer, version)
-        self.newest[customer] = max(version, self.newest.get(customer, 0))
+        self.disorder += version <= self.newest.get(customer, 0)
+        self.newest[customer] = version
 
     def wrong(self, partition: int, offset: int, reason: str) -> None:
         """A record that must become a dead letter."""

@@ -111,6 +111,7 @@ def report(evidence: Evidence) -> dict[str, Any]:
         "records": truth.records(),
         "bad_records": len(truth.bad),
         "tombstones": truth.tombstones,
+        "disorder": truth.disorder,
         "profiles": len(evidence.profiles),
         "batches": summary["batches"],
         "rows": summary["rows"],

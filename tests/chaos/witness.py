@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from tests.chaos.feed import attributes
+from tests.chaos.feed import TRUTH, attributes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -46,6 +46,7 @@ class Seen:
         ahead: offsets that were ahead of what was settled, in words.
         misaligned: rows in which an attribute held what belongs to another, or to another profile.
         backwards: rows that replaced a newer one.
+        disorder: records that did so in the topic already.
         most_calls: in the busiest minute.
         letters: partition and offset of each dead letter, with its reason.
         repeated: dead letters that were there before.
@@ -58,6 +59,7 @@ class Seen:
     ahead: list[str] = field(default_factory=list)
     misaligned: int = 0
     backwards: int = 0
+    disorder: int = 0
     most_calls: int = 0
     letters: dict[tuple[int, int], str] = field(default_factory=dict)
     repeated: int = 0
@@ -69,14 +71,14 @@ class Seen:
 class _Pending:
     what: str
     healed_at: float
-    ends: list[int]
+    ends: list[int] | None = None  # known once the topic was read after that
 
 
 def broken_by_now(seen: Seen, calls_per_minute: int) -> dict[str, int]:
     """How often each rule was broken that can be judged at any time."""
     return {
         "misaligned": seen.misaligned,
-        "backwards": seen.backwards,
+        "backwards": max(0, seen.backwards - seen.disorder),
         "ahead": len(seen.ahead),
         "over_budget": max(0, seen.most_calls - calls_per_minute),
     }
@@ -105,6 +107,8 @@ class Witness:
         self._letters_at = TopicPartition(f"{topic}.dead-letters", 0, 0)
         self._letters.assign([self._letters_at])
         self._letters_read = 0
+        self._topic = Consumer({**quiet, "group.id": f"{topic}.truth"})
+        self._topic.assign([TopicPartition(topic, number, 0) for number in range(len(truth.ends()))])
 
     def start(self) -> None:
         self._thread.start()
@@ -112,12 +116,12 @@ class Witness:
     def healed(self, what: str) -> None:
         """A mishap is over: what was written until now should soon be settled."""
         with self._lock:
-            self._pending.append(_Pending(what, time.monotonic(), self._truth.ends()))
+            self._pending.append(_Pending(what, time.monotonic()))
 
-    def done(self) -> bool:
-        """Whether every record is settled, and committed."""
+    def done(self, records: int) -> bool:
+        """Whether every record is settled and committed, and there are at least so many."""
         ends = self._truth.ends()
-        return self._settled == ends and self._committed == ends
+        return self._settled == ends and self._committed == ends and self._truth.records() >= records
 
     def left(self) -> tuple[int, int]:
         """How many records are not settled, and how many not committed."""
@@ -134,6 +138,7 @@ class Witness:
         self._thread.join(60)
         self._group.close()
         self._letters.close()
+        self._topic.close()
         if self._failed:
             msg = f"the witness fell: {self._failed[0]!r}"
             raise RuntimeError(msg) from self._failed[0]
@@ -158,6 +163,7 @@ class Witness:
 
     def _look(self) -> None:
         committed = [max(0, one.offset) for one in self._group.committed(self._partitions, timeout=5)]
+        self._read_truth()
         ends = self._truth.ends()
         self._read_written()
         self._read_letters()
@@ -170,6 +176,19 @@ class Witness:
         self._note_ahead(claimed)
         self._committed = committed
         self._note_recoveries()
+
+    def _read_truth(self) -> None:
+        """What was written since the last look."""
+        with self._lock:
+            pending = [one for one in self._pending if one.ends is None]
+        while records := self._topic.consume(5_000, timeout=0.2):
+            for record in records:
+                if record.error() is None:
+                    header = _text_of(dict(record.headers() or []))[TRUTH]
+                    self._truth.read(record.partition() or 0, record.offset() or 0, header)
+        self.seen.disorder = self._truth.disorder
+        for one in pending:
+            one.ends = self._truth.ends()
 
     def _read_written(self) -> None:
         """What Target took since the last look."""
@@ -222,7 +241,7 @@ class Witness:
         with self._lock:
             still = []
             for one in self._pending:
-                if all(settled >= end for settled, end in zip(self._settled, one.ends, strict=True)):
+                if one.ends and all(settled >= end for settled, end in zip(self._settled, one.ends, strict=True)):
                     self.seen.recoveries.append(Recovery(one.what, now - one.healed_at))
                 else:
                     still.append(one)
