@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tests.processes import Target
 
 EVERY_S = 1.0
+MOST_RECORDS = 5_000  # of one list
 # Right after a change of leaders a partition's end may look older than it is: what is missing is looked for so long.
 LETTERS_LATE_S = 3.0
 _REASON = "target-connector.reason"
@@ -181,7 +182,10 @@ class Witness:
         """What was written since the last look."""
         with self._lock:
             pending = [one for one in self._pending if one.ends is None]
-        while records := self._topic.consume(5_000, timeout=0.2):
+        read = MOST_RECORDS
+        while read == MOST_RECORDS:  # a list that is not full has come to the end, or near: the feed goes on meanwhile
+            records = self._topic.consume(MOST_RECORDS, timeout=0.2)
+            read = len(records)
             for record in records:
                 if record.error() is None:
                     header = _text_of(dict(record.headers() or []))[TRUTH]
