@@ -6,6 +6,7 @@ Prints the plan, what happens, and the verdict; ends with 0 if every rule held a
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 import time
@@ -28,6 +29,7 @@ def main() -> int:
     parser.add_argument("--stop-at-red", action="store_true", help="end at the first broken rule that shows at once")
     parser.add_argument("--folder", type=Path, help="where logs and report.json go; a temporary one if not given")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that the containers go as well
     seed = time.time_ns() % 1_000_000 if given.seed is None else given.seed
     drawn = plan(seed, given.minutes * 60, given.protocol, given.peace)
     if given.plan:

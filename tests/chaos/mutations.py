@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -129,6 +130,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="of the plan (1)")
     parser.add_argument("names", nargs="*", help="words of a mistake's name; all if not given")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     green = 0
     for mutation in MUTATIONS:
         if given.names and not any(name in mutation.name for name in given.names):

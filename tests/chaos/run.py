@@ -136,7 +136,8 @@ def _play(  # noqa: PLR0913, PLR0917 (what `run` was given, and Target)
             whole=whole,
         )
     )
-    return {**told, "lives": members.lives, "slowest_stop_s": round(members.slowest_stop_s, 1)}
+    played = f"{len(stage.played)} of {len(plan.acts)}"
+    return {**told, "mishaps": played, "lives": members.lives, "slowest_stop_s": round(members.slowest_stop_s, 1)}
 
 
 def _settle(witness: Witness, members: Members, records: int, say: Callable[[str], None]) -> int:
@@ -164,7 +165,8 @@ def words(told: dict[str, Any]) -> str:
         for what, found in told["recovery"].items()
     ]
     figures = (
-        f"{told['records']} records, {told['bad_records']} bad, {told['profiles']} profiles, {told['lives']} lives of"
+        f"{told['mishaps']} mishaps; {told['records']} records, {told['bad_records']} bad,"
+        f" {told['profiles']} profiles, {told['lives']} lives of"
         f" members; {told['batches']} batches, {told['rows']} rows, {told['duplicate_rows']} duplicates"
         f" ({told['duplicate_share']:.1%}), {told['dead_letters']} dead letters and {told['dead_letters_repeated']}"
         f" again; {sum(told['calls'].values())} calls, {told['most_calls_in_60_s']} in the busiest minute; slowest stop"
