@@ -4,6 +4,7 @@ In reading order:
 
 - `__main__`: where the command begins
 - `pipeline`: the story; fetch, decode, map, window, deliver, commit
+- `flight`: the batch in flight, and how it is cut short without cutting a call
 - `feeds`, `dead_letter_office`: from records to rows; where the rest goes
 - `settling`: when the offsets of an accepted batch may pass
 - `records`, `errors`, `telemetry`: what travels, what can go wrong, what is told

@@ -12,12 +12,14 @@ threads beside it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import polars as pl
 
 from connector.errors import BlockedError, blocked
+from connector.flight import Flight
 from connector.profiles.window import Due
 from connector.records import ASSIGNMENT
 from connector.target.delivered import Delivered
@@ -87,13 +89,12 @@ class Pipeline:
         self._everyone: Sequence[Partition] = ()
         self._joined = False
         self._numbers = numbers
-        self._in_flight: asyncio.Task[None] | None = None
+        self._flight = Flight(delivery.quiet)
 
     async def run(self, source: Records, stop: asyncio.Event) -> None:
-        """Carry records until `stop` is set, then drain.
+        """Carry records until `stop` is set, then drain. Whatever ends it, the call on the wire may end first.
 
         Raises:
-            FatalError: the source can't go on.
             StartOverError: what is open must be read again from the committed offsets.
         """
         self._source = source
@@ -102,20 +103,22 @@ class Pipeline:
         confirming = asyncio.create_task(self._settling.run())
         try:
             while not stop.is_set():
-                if not await self._deliver_if_due({stopping, confirming}):
-                    await self._wait({stopping, taking, confirming})
-                if confirming.done():
-                    confirming.result()
+                full = self._send_if_due()
                 if taking.done():
                     taking.result()
-                    taking = asyncio.create_task(self._take_next())
+                    if not full:
+                        taking = asyncio.create_task(self._take_next())
+                await self._wait({stopping, taking, confirming})
+                if confirming.done():
+                    confirming.result()
             await _end(taking)  # nothing of it is in the window yet
             await self._drain()
         except BlockedError as error:
             await _end(taking)
             await self._block(error, stopping)
         finally:
-            await _end(taking, stopping, confirming, self._in_flight)
+            await _end(taking, stopping, confirming)
+            await self._cut_short()
 
     # From chunk to window.
 
@@ -149,34 +152,29 @@ class Pipeline:
 
     # From window to Target, and back to the offsets.
 
-    async def _deliver_if_due(self, also: set[asyncio.Task[Any]]) -> bool:
-        """Close the window if its time has come and nothing is on its way; whether anything happened."""
-        if self._in_flight is not None and self._in_flight.done():
-            done, self._in_flight = self._in_flight, None
-            done.result()
+    def _send_if_due(self) -> bool:
+        """Close the window if its time has come and nothing is on its way; whether it is full and has to wait."""
+        self._flight.look()
         due = self._window.due(self._clock())
         if due is None:
             return False
-        if self._in_flight is None:
+        if not self._flight.tasks():
             self._send(due)
-            return True
-        if due is Due.AGE:
-            return False  # it goes on filling while the batch before it is on its way
-        await asyncio.wait({self._in_flight, *also}, return_when=asyncio.FIRST_COMPLETED)
-        return True
+            return False
+        return due is not Due.AGE  # then it goes on filling while the batch before it is on its way
 
     async def _wait(self, tasks: set[asyncio.Task[Any]]) -> None:
         """Until something is to be done: a chunk was taken, a stop, the end of a delivery, or the window's age."""
-        busy = self._in_flight is not None
+        flying = self._flight.tasks()
         await asyncio.wait(
-            tasks | ({self._in_flight} if self._in_flight else set()),
-            timeout=None if busy else self._window.seconds_left(self._clock()),
+            {task for task in tasks if not task.done()} | flying,  # a chunk that was taken may have to wait for room
+            timeout=None if flying else self._window.seconds_left(self._clock()),
             return_when=asyncio.FIRST_COMPLETED,
         )
 
     def _send(self, due: Due) -> None:
         batch = self._window.close()
-        self._in_flight = asyncio.create_task(self._deliver(batch, due, next(self._numbers)))
+        self._flight.begin(self._deliver(batch, due, next(self._numbers)))
 
     async def _deliver(self, batch: Batch, due: Due, number: int) -> None:
         done, calls = Delivered(), 0
@@ -263,31 +261,31 @@ class Pipeline:
         self._source.suspend()
         if not self._settling.room():
             return  # as many batches as may be are unconfirmed, which can last for hours
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._drain_s):
-                if self._in_flight is not None:
-                    await self._in_flight
+                await self._flight.land()
                 if self._window.seconds_left(self._clock()) is not None:
                     self._send(Due.DRAIN)
-                    await asyncio.gather(*([self._in_flight] if self._in_flight else []))
-        except (TimeoutError, BlockedError):
-            return
+                    await self._flight.land()
 
     async def _block(self, error: BlockedError, stopping: asyncio.Task[bool]) -> None:
-        """Take nothing in and begin no batch; stay alive and say why until told to stop.
-
-        A batch on its way is not to blame, and may still arrive.
-        """
+        """Take nothing in and send nothing; stay alive and say why until told to stop."""
         self._source.suspend()
         self._telemetry.trouble(Part.PIPELINE, blocked(error))
+        await self._cut_short(error)
         await stopping
 
+    async def _cut_short(self, why: BlockedError | None = None) -> None:
+        """Give up the batch in flight between two calls, and tell what blocked it, beside what did before."""
+        other = await self._flight.cut_short()
+        if other is not None and str(other) != str(why):
+            self._telemetry.trouble(Part.PIPELINE, blocked(BlockedError(f"{why}; and {other}") if why else other))
 
-async def _end(*tasks: asyncio.Task[Any] | None) -> None:
+
+async def _end(*tasks: asyncio.Task[Any]) -> None:
     for task in tasks:
-        if task is not None:
-            task.cancel()
-    await asyncio.gather(*(task for task in tasks if task is not None), return_exceptions=True)
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _by_topic(chunk: Chunk) -> dict[str, list[int]]:

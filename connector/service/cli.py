@@ -77,8 +77,8 @@ def _options(
 def run(config: Config = None) -> None:
     """Carry profile changes from Kafka to Target until told to stop.
 
-    SIGTERM or Ctrl-C delivers what is open, within `service.drain`, commits and leaves; the second one ends at once,
-    which loses nothing either.
+    SIGTERM or Ctrl-C delivers what is open, within `service.drain`, lets the call on the wire end, commits and leaves;
+    the second one ends at once, which loses nothing either.
     """
     watch = SettingsWatch(config, os.environ)
     settings = watch.load()

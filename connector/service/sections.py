@@ -264,7 +264,11 @@ class ServiceSettings(Section):
         "where `port` is 0, takes any free one.",
         json_schema_extra={"default": ADMIN_PORT},
     )
-    drain: fields.Duration = _after("20s", "How long a stop may take to deliver what is open.")
+    drain: fields.Duration = _after(
+        "20s",
+        "How long a stop goes on delivering what is open. The call that is on the wire then may end, which takes "
+        "`target.timeout` at most.",
+    )
     log_format: Literal["json", "console"] = Field(
         default="json", description="One JSON object per line, or text for people."
     )

@@ -10,6 +10,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from connector.service.life import CLOSE_TIMEOUT_S
 from connector.service.loading import load
 from connector.simulator.faults import Faults
 from tests.containers import KAFKA_IMAGE, REGISTRY_IMAGE
@@ -102,14 +103,19 @@ def test_the_manifests_name_the_version_of_the_project() -> None:
     assert f"image: target-connector:{VERSION}\n" in deployment
 
 
-def test_kubernetes_waits_longer_than_the_drain_takes(pod: Any, settings: Any) -> None:
-    """A pod that drains is not killed: 20 s beyond the bound remain to commit and to leave the group."""
-    assert pod["spec"]["terminationGracePeriodSeconds"] >= _seconds(settings["service"]["drain"]) + 20
+def test_kubernetes_waits_longer_than_a_stop_takes(pod: Any, settings: Any) -> None:
+    """A pod that drains, or whose call is on the wire, is not killed; nor while it commits and leaves the group."""
+    assert pod["spec"]["terminationGracePeriodSeconds"] >= _longest_stop_s(settings) + 5
 
 
-def test_compose_waits_longer_than_the_drain_takes(compose: Any, settings: Any) -> None:
+def test_compose_waits_longer_than_a_stop_takes(compose: Any, settings: Any) -> None:
     """`docker compose stop` kills no connector that drains either."""
-    assert _seconds(compose["connector"]["stop_grace_period"]) >= _seconds(settings["service"]["drain"]) + 20
+    assert _seconds(compose["connector"]["stop_grace_period"]) >= _longest_stop_s(settings) + 5
+
+
+def _longest_stop_s(settings: Any) -> float:
+    timeout_s = _seconds(settings["target"].get("timeout", "60s"))
+    return _seconds(settings["service"]["drain"]) + timeout_s + CLOSE_TIMEOUT_S
 
 
 def test_the_pod_may_do_next_to_nothing(pod: Any, container: Any) -> None:
