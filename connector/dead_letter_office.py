@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import polars as pl
 
 from connector.errors import BlockedError
+from connector.kafka.reread import Gone
 from connector.records import ASSIGNMENT, ID, OFFSET, ROW, DeadLetter, Partition, Reason
 from connector.telemetry import Part
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 AGAIN_S = 1.0
 REMEMBERED = 1_000  # letters that a tripped brake can tell of
-AT_ONCE = 1_000  # records that are read again in one go
+AT_ONCE = 500  # records that are read again in one go
 SHOWN = 3  # details of a reason, and partitions; the rest is counted
 
 
@@ -47,8 +48,8 @@ class Traced(NamedTuple):
 
     reason: Reason
     row: Refused
-    partition: Partition
-    offset: int
+    assignment: int
+    position: tuple[Partition, int]
 
 
 class DeadLetterOffice:
@@ -60,8 +61,19 @@ class DeadLetterOffice:
         brake: Brake,
         reread: Callable[[Sequence[tuple[Partition, int]]], Sequence[Record]],
         telemetry: Telemetry,
+        *,
+        remade: Callable[[], frozenset[int]] = frozenset,
     ) -> None:
-        """Put the parts together; `reread` gives records by their position, blocks, and may raise TimeoutError."""
+        """Put the parts together.
+
+        Args:
+            dead_letters: where letters go.
+            brake: asked first.
+            reread: gives records by their position, blocks, and may raise TimeoutError.
+            telemetry: who is told.
+            remade: the numbers of assignments whose partitions began anew, so that other records are there now.
+        """
+        self._remade = remade
         self._dead_letters = dead_letters
         self._brake = brake
         self._reread = reread
@@ -126,24 +138,31 @@ class DeadLetterOffice:
             raise BlockedError(_why(self._suspects))
         for first in range(0, len(traced), AT_ONCE):
             some = traced[first : first + AT_ONCE]
-            records = await self._read_again([(one.partition, one.offset) for one in some])
+            records = await self._read_again(some)
             await self._store(
                 [DeadLetter(record, one.reason, one.row.text) for record, one in zip(records, some, strict=True)]
             )
 
-    async def _read_again(self, positions: Sequence[tuple[Partition, int]]) -> Sequence[Record]:
-        """Ask the brokers until they give the records."""
+    async def _read_again(self, some: Sequence[Traced]) -> list[Record]:
+        """Ask the brokers until they give the records; of a partition that began anew only the positions are known."""
         while True:
+            asked = [one.position for one in some if self._there(one)]
             try:
-                records = await asyncio.to_thread(self._reread, positions)
+                records = await asyncio.to_thread(self._reread, asked)
             except TimeoutError as error:
                 self._telemetry.trouble(
-                    Part.DEAD_LETTERS, f"a refused record can't be read again ({error}); trying again"
+                    Part.DEAD_LETTERS, f"refused records can't be read again ({error}); trying again"
                 )
                 await asyncio.sleep(AGAIN_S)
             else:
                 self._telemetry.trouble(Part.DEAD_LETTERS, None)
-                return records
+                found = dict(zip(asked, records, strict=True))
+                # Asked once more, as a partition may have begun anew while it was read.
+                there = (found.get(one.position) if self._there(one) else None for one in some)
+                return [record or Gone(*one.position) for record, one in zip(there, some, strict=True)]
+
+    def _there(self, one: Traced) -> bool:
+        return one.assignment not in self._remade()
 
     async def _store(self, letters: Sequence[DeadLetter]) -> None:
         if letters:
@@ -161,13 +180,16 @@ def _traced(done: Delivered, batch: Batch) -> list[Traced]:
     # One pass over what may be two million records; what it finds is few, or the brake stops it.
     wanted = pl.DataFrame({ID: [row.row[ID][0] for _, row in rows], ROW: range(len(rows))})
     found = wanted.join(batch.trail, on=ID, maintain_order="left_right").select(ROW, ASSIGNMENT, OFFSET)
-    return [Traced(rows[row][0], rows[row][1], partitions[number], offset) for row, number, offset in found.iter_rows()]
+    return [
+        Traced(rows[row][0], rows[row][1], number, (partitions[number], offset))
+        for row, number, offset in found.iter_rows()
+    ]
 
 
 def _suspect_row(one: Traced) -> Suspect:
     # Target's own words may repeat a value; the letters have them.
     names = _first([name for name in one.row.row.columns if name != ID])
-    return Suspect(one.reason, f"a row with {names}", one.partition, one.offset)
+    return Suspect(one.reason, f"a row with {names}", *one.position)
 
 
 def _doubt(done: Delivered) -> str:

@@ -56,6 +56,10 @@ class Ledger:
         """The numbers of the assignments whose records are ours to deliver."""
         return frozenset(self._held) | self._detached
 
+    def detached(self) -> frozenset[int]:
+        """The numbers of those among them whose partitions began anew: their offsets mean other records now."""
+        return frozenset(self._detached)
+
     def partitions(self) -> frozenset[Partition]:
         """The partitions that are ours."""
         return frozenset(progress.partition for progress in self._held.values())

@@ -26,7 +26,7 @@ from connector.kafka.causes import plain
 from connector.kafka.dead_letter_topic import Wanted, provide
 from connector.kafka.dead_letters import DeadLetterTopic
 from connector.kafka.offsets import Ledger
-from connector.kafka.reread import reread
+from connector.kafka.reread import Reread
 from connector.kafka.source import Source, SourceOptions
 from connector.kafka.topics import TopicWatch, reads
 from connector.pipeline import Pipeline
@@ -102,6 +102,8 @@ def compose(
     ledger = Ledger()
     target = make_target_side(settings.target, ledger, telemetry)
     opened.push_async_callback(target.close)
+    reread = Reread(consumer)
+    opened.callback(reread.close)
     options, brake = _source_options(settings, consumer), _brake(settings, heritage.released)
     try:
         dead_letters = DeadLetterTopic(consumer, settings.dead_letters.topic, settings.kafka.group_id, telemetry)
@@ -112,7 +114,7 @@ def compose(
             ledger=ledger,
             numbers=heritage.numbers,
             settling=target.settling,
-            office=DeadLetterOffice(dead_letters, brake, partial(reread, consumer), telemetry),
+            office=DeadLetterOffice(dead_letters, brake, reread, telemetry, remade=ledger.detached),
             telemetry=telemetry,
             clock=time.monotonic,
             drain_s=settings.service.drain,

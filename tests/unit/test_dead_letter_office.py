@@ -217,3 +217,18 @@ async def test_nothing_is_remembered_of_a_row_without_records() -> None:
     assert [one.record.offset() for one in kept.letters] == [11]
     with pytest.raises(BlockedError, match="of the last 2: 2 refused"):
         await office.store_rows(refused("b"), BATCH)
+
+
+async def test_a_partition_that_began_anew_gives_no_other_record() -> None:
+    """Where the old offset means another record now, the letter has only the position, and nothing is read there."""
+    kept = Kept()
+    asked: list[tuple[Partition, int]] = []
+
+    def reread(positions: Sequence[tuple[Partition, int]]) -> list[Gone]:
+        asked.extend(positions)
+        return [Gone(*one) for one in positions]
+
+    office = DeadLetterOffice(kept, Brake(BrakeLimits()), reread, Silent(), remade=lambda: frozenset({2}))
+    await office.store_rows(refused("a"), BATCH)
+    assert asked == [(P0, 10)]
+    assert [(one.record.partition(), one.record.offset()) for one in kept.letters] == [(0, 10), (1, 7)]
