@@ -3,7 +3,7 @@
 Binary splitting for group testing (Hwang 1972, doi:10.1080/01621459.1972.10481257), always from the front. If a set is
 refused and its first half accepted, the other half must hold a bad row, so it is never sent whole; once a row is found
 to be refused on its own, all that is still untested goes as one again. So of 100,000 rows one bad row costs at most 20
-calls and three cost at most 57, where plain halving takes up to 94 (`tests/unit/test_search.py` counts them). Rows are
+calls and three cost at most 56, where plain halving takes up to 94 (`tests/unit/test_search.py` counts them). Rows are
 accepted in their order. Also cuts what is over the size of a body, and narrows that size where Target says 413.
 Pure; `delivery` sends what it is given.
 """
@@ -94,6 +94,7 @@ class Search:
     def _set_apart(self) -> pl.DataFrame:
         """Take out a row that was not taken alone; the next is a probe if nothing was accepted so far."""
         row = self._take_out()
+        self._suspects = 0  # the refusal is explained: of the rest nothing is known
         if self._probe is not None:
             self.hopeless = self._probe == PROBES
             self._probe = self._probe % PROBES + 1
