@@ -6,6 +6,7 @@ Builds, opens nothing that needs an answer. `app` gives it the settings and runs
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -102,8 +103,7 @@ def compose(
     ledger = Ledger()
     target = make_target_side(settings.target, ledger, telemetry)
     opened.push_async_callback(target.close)
-    reread = Reread(consumer)
-    opened.callback(reread.close)
+    again = opened.enter_context(closing(Reread(consumer)))
     options, brake = _source_options(settings, consumer), _brake(settings, heritage.released)
     try:
         dead_letters = DeadLetterTopic(consumer, settings.dead_letters.topic, settings.kafka.group_id, telemetry)
@@ -114,7 +114,7 @@ def compose(
             ledger=ledger,
             numbers=heritage.numbers,
             settling=target.settling,
-            office=DeadLetterOffice(dead_letters, brake, reread, telemetry, remade=ledger.detached),
+            office=DeadLetterOffice(dead_letters, brake, again, telemetry, remade=ledger.detached),
             telemetry=telemetry,
             clock=time.monotonic,
             drain_s=settings.service.drain,
@@ -123,8 +123,7 @@ def compose(
         watch = _watch(consumer, options.topics, telemetry, pipeline, source)
     except KafkaException as error:
         raise _refused(error) from error
-    providing = _provider(settings, consumer, telemetry)
-    return Parts(pipeline, source, watch, feeds, target, dead_letters, providing)
+    return Parts(pipeline, source, watch, feeds, target, dead_letters, _provider(settings, consumer, telemetry))
 
 
 def _watch(
