@@ -30,18 +30,18 @@ LOOK_S: Final = 0.5
 
 
 class Settling(Protocol):
-    """What the pipeline tells of its batches; also delivery's `Gate`."""
+    """What the pipeline tells of its batches; also delivery's `Follower`."""
 
     def room(self) -> bool:
         """Whether one more batch may be accepted now."""
 
     def accepted(self, status_url: str | None) -> None:
-        """A batch of the window that is being sent was accepted."""
+        """A body of the batch that is being sent was accepted."""
 
     def delivered(
         self, number: int, spans: Sequence[Span], rows: int, store: Callable[[Mapping[Assignment, int]], None]
     ) -> None:
-        """All of window `number` is accepted or a dead letter: settle its spans now or later, and store the offsets."""
+        """All of batch `number` is accepted or a dead letter: settle its spans now or later, and store the offsets."""
 
     def forget(self) -> None:
         """The ledger has released assignments: nothing of them needs to be settled any more."""
@@ -130,7 +130,7 @@ class WhenComplete:
     clock: Callable[[], float]  # monotonic, in seconds
     sleep: Callable[[float], Awaitable[None]]
     _held: deque[_Held] = field(default_factory=deque)  # in the order of acceptance
-    _sending_since: float | None = None  # the newest acceptance of the window that is being sent
+    _sending_since: float | None = None  # the newest acceptance of the batch that is being sent
 
     def room(self) -> bool:
         """See Settling."""
@@ -149,8 +149,8 @@ class WhenComplete:
         self._held.append(held)
         self._sending_since = None
 
-        def ended(window: Followed) -> None:
-            held.end = window.end
+        def ended(batch: Followed) -> None:
+            held.end = batch.end
             while self._held and self._held[0].end is End.COMPLETE:
                 store(self.ledger.settle(self._held.popleft().spans))
 

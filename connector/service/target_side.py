@@ -84,7 +84,7 @@ def make_target_side(given: TargetSettings, ledger: Ledger, telemetry: Telemetry
         clock=clock,
         sleep=asyncio.sleep,
         random=random.Random(),  # noqa: S311 (jitter of waits, no secret)
-        gate=settling,
+        follower=settling,
     )
     return TargetSide(delivery, settling, following, clients, beside)
 

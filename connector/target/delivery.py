@@ -50,7 +50,7 @@ class Pace:
     backoff_max_s: float = 60.0
 
 
-class Gate(Protocol):
+class Follower(Protocol):
     """Who follows what was accepted, and may want fewer batches open at a time."""
 
     def room(self) -> bool:
@@ -60,15 +60,15 @@ class Gate(Protocol):
         """A batch was accepted, and can be asked for there, if its answer said so."""
 
 
-class Open:
-    """The gate of nobody."""
+class Nobody:
+    """Follows nothing."""
 
     def room(self) -> bool:
-        """See Gate."""
+        """See Follower."""
         return True
 
     def accepted(self, status_url: str | None) -> None:
-        """See Gate."""
+        """See Follower."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +100,10 @@ class Delivery:
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]],
         random: random.Random,
-        gate: Gate | None = None,
+        follower: Follower | None = None,
     ) -> None:
         """Put the parts together; `clock` is the budget's, in seconds."""
-        self._gate = gate or Open()
+        self._follower = follower or Nobody()
         self._client = client
         self._budget = budget
         self._limits = limits
@@ -163,7 +163,7 @@ class Delivery:
         return done
 
     def _note(self, answer: Answer, rows: int, size_bytes: int, done: Delivered) -> None:
-        self._gate.accepted(answer.status_url)
+        self._follower.accepted(answer.status_url)
         self._took_any = True
         done.rows += rows
         done.size_bytes += size_bytes
@@ -223,7 +223,7 @@ class Delivery:
         return answer
 
     async def _wait_for_room(self, claim: Claim) -> None:
-        while claim.held() and not self._gate.room():
+        while claim.held() and not self._follower.room():
             await self._sleep(LOOK_S)
 
     async def _wait_for_certainty(self, claim: Claim) -> None:

@@ -96,34 +96,34 @@ class Following:
         self._watchlist.share(assigned, partitions)
 
     def room(self) -> bool:
-        """Whether one more batch can be accepted without Target forgetting one that is open."""
+        """Whether one more body can be accepted without Target forgetting one that is open."""
         return self._watchlist.room()
 
     def accepted(self, status_url: str | None) -> None:
-        """A batch of the window that is being sent was accepted; where its answer says it can be asked for."""
+        """A body of the batch that is being sent was accepted; where its answer says it can be asked for."""
         address = None if status_url is None else status_address(status_url, self._base_url)
         if status_url is not None and address is None:
             self._telemetry.asked(REFUSED_ADDRESS)
         self._watchlist.accepted(address, self._clock())
 
     def close(self, number: int, rows: int, then: Callable[[Followed], None]) -> None:
-        """All of the window that was being sent is accepted; `then` is told once when it has ended."""
+        """All of the batch that was being sent is accepted; `then` is told once when it has ended."""
 
-        def ended(window: Followed) -> None:
-            if window.parts:
-                self._telemetry.followed(_report(window))
-            then(window)
+        def ended(batch: Followed) -> None:
+            if batch.parts:
+                self._telemetry.followed(_report(batch))
+            then(batch)
 
         self._watchlist.close(number, rows, self._clock(), ended)
         self._telemetry.unconfirmed(self._watchlist.unconfirmed())
 
     def give_up(self, number: int) -> None:
-        """Nobody waits for this window any more."""
+        """Nobody waits for this batch any more."""
         self._watchlist.give_up(number, self._clock())
         self._telemetry.unconfirmed(self._watchlist.unconfirmed())
 
     def recent(self) -> Sequence[Followed]:
-        """The newest windows, open or ended, newest first."""
+        """The newest batches, open or ended, newest first."""
         return self._watchlist.recent()
 
     async def run(self) -> NoReturn:
@@ -131,37 +131,37 @@ class Following:
         while True:
             due = self._watchlist.due(self._clock())
             if due is not None and self._may_ask():
-                window, part = due
+                batch, part = due
                 if part.address is not None:
                     status = await self._ask(part.address)
-                    self._watchlist.told(window, part, status, self._clock())
+                    self._watchlist.told(batch, part, status, self._clock())
             self._telemetry.unconfirmed(self._watchlist.unconfirmed())
             await self._sleep(LOOK_S)
 
-    def find(self, batch: str) -> Followed | None:
-        """The recent window of this number, or that was sent as the batch which Target calls so."""
-        for window in self.recent():
-            if batch == str(window.number) or any(batch == part.batch_id for part in window.parts):
-                return window
+    def find(self, name: str) -> Followed | None:
+        """The recent batch of this number, or of which a body is what Target calls so."""
+        for batch in self.recent():
+            if name == str(batch.number) or any(name == part.batch_id for part in batch.parts):
+                return batch
         return None
 
-    async def failed_rows(self, batch: str) -> list[str]:
-        """The ids of the rows of a recent window that Target could not apply, as far as it lists them.
+    async def failed_rows(self, name: str) -> list[str]:
+        """The ids of the rows of a recent batch that Target could not apply, as far as it lists them.
 
         For the operator's eyes: ids are personal data. Asks Target anew, as nothing of them is kept here.
 
         Args:
-            batch: as for `find`.
+            name: as for `find`.
 
         Raises:
-            LookupError: the window is none of the recent ones.
+            LookupError: the batch is none of the recent ones.
             TimeoutError: no call of the budget was free, or Target gave no status.
         """
-        window = self.find(batch)
-        if window is None:
+        batch = self.find(name)
+        if batch is None:
             raise LookupError("that batch is none of the recent ones")
         ids: list[str] = []
-        for address in [part.address for part in window.parts if part.address is not None]:
+        for address in [part.address for part in batch.parts if part.address is not None]:
             patience_ends = self._clock() + PATIENCE_S
             while self._budget.wait_s(self._clock()) > 0:
                 if self._clock() >= patience_ends:
@@ -188,13 +188,13 @@ class Following:
         return status
 
 
-def _report(window: Followed) -> FollowReport:
+def _report(batch: Followed) -> FollowReport:
     return FollowReport(
-        number=window.number,
-        end=str(window.end),
-        rows=window.rows,
-        failed=sum(part.failed for part in window.parts),
-        not_found=sum(part.not_found for part in window.parts),
-        asked=sum(part.asked for part in window.parts),
-        after_s=(window.ended_at or window.accepted_at) - window.accepted_at,
+        number=batch.number,
+        end=str(batch.end),
+        rows=batch.rows,
+        failed=sum(part.failed for part in batch.parts),
+        not_found=sum(part.not_found for part in batch.parts),
+        asked=sum(part.asked for part in batch.parts),
+        after_s=(batch.ended_at or batch.accepted_at) - batch.accepted_at,
     )

@@ -3,7 +3,8 @@
 Target keeps the statuses of the ten newest batches of an account, for a day (Adobe's older batch_update page), and
 each question is a call of the account's budget. So only the newest are followed, the first question comes after the
 time that Target needs at least, the next ones ever later, and a batch that is about to be forgotten is asked for once
-more. A window may be sent as several batches; it is followed until the last of them has ended. Pure.
+more. A batch may be sent in several bodies, each of which Target calls a batch; it is followed until
+the last of them has ended. Pure.
 """
 
 from __future__ import annotations
@@ -44,8 +45,8 @@ _WORST_FIRST: Final = (End.STUCK, End.GONE, End.UNCONFIRMED, End.COMPLETE)
 
 
 @dataclass(slots=True, eq=False)
-class Part:
-    """One batch as Target knows it.
+class Sent:
+    """One accepted body of a batch: a batch of its own, as Target knows it.
 
     Attributes:
         address: where its status can be asked for; None if Target named no such place.
@@ -78,12 +79,12 @@ class Part:
 
 @dataclass(slots=True, eq=False)
 class Followed:
-    """One window that was accepted, and what became of it.
+    """One batch that was accepted, and what became of it.
 
     Attributes:
-        number: of the window, counts from 1 in this life of the pipeline; 0 while not all of it is accepted.
+        number: of the batch, counts from 1 in this life of the pipeline; 0 while not all of it is accepted.
         rows: that Target accepted.
-        parts: the batches that it was sent as.
+        parts: the bodies that it was sent in.
         accepted_at: when the last of them was, of the clock that the methods are told.
         ended_at: when the last of them had ended; None while it is open.
         then: told of the end.
@@ -91,17 +92,17 @@ class Followed:
 
     number: int = 0
     rows: int = 0
-    parts: list[Part] = field(default_factory=list)
+    parts: list[Sent] = field(default_factory=list)
     accepted_at: float = 0.0
     ended_at: float | None = None
     then: Callable[[Followed], None] | None = field(default=None, repr=False)
 
     @property
     def end(self) -> End | None:
-        """How it ended: as the worst of its batches did; None while it is open."""
+        """How it ended: as the worst of its parts did; None while it is open."""
         if self.ended_at is None:
             return None
-        ends = {part.end for part in self.parts} | {End.COMPLETE}  # a window without a row has no batch
+        ends = {part.end for part in self.parts} | {End.COMPLETE}  # a batch without a row has no part
         return next(end for end in _WORST_FIRST if end in ends)
 
 
@@ -114,7 +115,7 @@ class Watchlist:
         self._keep = KEPT
         self._filling = Followed()
         self._open: list[Followed] = []  # accepted as a whole, oldest first
-        self._kept: deque[tuple[Followed, Part]] = deque()  # what Target keeps of ours, oldest first, ended or not
+        self._kept: deque[tuple[Followed, Sent]] = deque()  # what Target keeps of ours, oldest first, ended or not
         self._recent: deque[Followed] = deque(maxlen=RECENT)
 
     def share(self, assigned: int, partitions: int) -> None:
@@ -122,50 +123,50 @@ class Watchlist:
         self._keep = max(1, KEPT * assigned // max(partitions, 1))
 
     def room(self) -> bool:
-        """Whether one more batch can be accepted without Target forgetting one that is open."""
+        """Whether one more body can be accepted without Target forgetting one that is open."""
         first_open = next((i for i, (_, part) in enumerate(self._kept) if part.end is None), len(self._kept))
         return len(self._kept) - first_open < self._keep
 
     def accepted(self, address: Address | None, now: float) -> None:
-        """A batch of the window that is being sent was accepted; None if its answer named no address to ask."""
-        part = Part(address, now, now + self._first_s, self._first_s)
+        """A body of the batch that is being sent was accepted; None if its answer named no address to ask."""
+        part = Sent(address, now, now + self._first_s, self._first_s)
         self._filling.parts.append(part)
         if address is None:
             part.end = End.UNCONFIRMED
             return
         self._kept.append((self._filling, part))
         while len(self._kept) > self._keep:
-            window, oldest = self._kept.popleft()
-            self._end(window, oldest, End.UNCONFIRMED, now)
+            batch, oldest = self._kept.popleft()
+            self._end(batch, oldest, End.UNCONFIRMED, now)
         _, oldest = self._kept[0]
         if len(self._kept) == self._keep and oldest is not part:
             oldest.next_at = min(oldest.next_at, now)  # the next batch pushes it out: a last question
 
     def close(self, number: int, rows: int, now: float, then: Callable[[Followed], None]) -> None:
-        """All of the window that was being sent is accepted; `then` is told once it has ended, perhaps at once."""
-        window, self._filling = self._filling, Followed()
-        window.number, window.rows, window.accepted_at, window.then = number, rows, now, then
-        self._open.append(window)
-        if window.parts:
-            self._recent.append(window)
-        self._settle(window, now)
+        """All of the batch that was being sent is accepted; `then` is told once it has ended, perhaps at once."""
+        batch, self._filling = self._filling, Followed()
+        batch.number, batch.rows, batch.accepted_at, batch.then = number, rows, now, then
+        self._open.append(batch)
+        if batch.parts:
+            self._recent.append(batch)
+        self._settle(batch, now)
 
     def give_up(self, number: int, now: float) -> None:
-        """Nobody waits for this window any more."""
-        for window in [one for one in self._open if one.number == number]:
-            for part in window.parts:
-                self._end(window, part, End.UNCONFIRMED, now)
+        """Nobody waits for this batch any more."""
+        for batch in [one for one in self._open if one.number == number]:
+            for part in batch.parts:
+                self._end(batch, part, End.UNCONFIRMED, now)
 
-    def due(self, now: float) -> tuple[Followed, Part] | None:
-        """The batch to ask for now: of those whose time has come, the one that Target forgets first."""
-        for window, part in list(self._kept):
+    def due(self, now: float) -> tuple[Followed, Sent] | None:
+        """The body to ask for now: of those whose time has come, the one that Target forgets first."""
+        for batch, part in list(self._kept):
             if now - part.accepted_at >= KEPT_S:
-                self._end(window, part, End.UNCONFIRMED, now)
-        open_ones = ((window, part) for window, part in self._kept if part.end is None)
-        return next(((window, part) for window, part in open_ones if part.next_at <= now), None)
+                self._end(batch, part, End.UNCONFIRMED, now)
+        open_ones = ((batch, part) for batch, part in self._kept if part.end is None)
+        return next(((batch, part) for batch, part in open_ones if part.next_at <= now), None)
 
-    def told(self, window: Followed, part: Part, status: Status, now: float) -> None:
-        """Note what Target said of a batch, and when to ask again."""
+    def told(self, batch: Followed, part: Sent, status: Status, now: float) -> None:
+        """Note what Target said of a body, and when to ask again."""
         part.asked += 1
         part.gap_s = min(part.gap_s * GROWTH, self._first_s * LONGEST)
         part.next_at = now + part.gap_s
@@ -174,30 +175,30 @@ class Watchlist:
             return  # it was pushed out while the answer was on its way
         if status.state in {State.COMPLETE, State.STUCK}:
             part.failed, part.not_found = status.failed, status.not_found
-            self._end(window, part, End(status.state), now)
+            self._end(batch, part, End(status.state), now)
         elif part.gone >= GONE_TIMES:
-            self._end(window, part, End.GONE, now)
+            self._end(batch, part, End.GONE, now)
 
     def recent(self) -> Sequence[Followed]:
-        """The newest windows, open or ended, newest first."""
+        """The newest batches, open or ended, newest first."""
         return list(reversed(self._recent))
 
     def unconfirmed(self) -> int:
-        """How many windows are accepted as a whole and open."""
+        """How many batches are accepted as a whole and open."""
         return len(self._open)
 
-    def _end(self, window: Followed, part: Part, end: End, now: float) -> None:
+    def _end(self, batch: Followed, part: Sent, end: End, now: float) -> None:
         if part.end is None:
             part.end = end
-            self._settle(window, now)
+            self._settle(batch, now)
 
-    def _settle(self, window: Followed, now: float) -> None:
-        """End a window once it is accepted as a whole and none of its batches is open."""
-        if window in self._open and all(part.end is not None for part in window.parts):
-            self._open.remove(window)
-            window.ended_at = now
-            if window.then is not None:
-                window.then(window)
+    def _settle(self, batch: Followed, now: float) -> None:
+        """End a batch once it is accepted as a whole and none of its parts is open."""
+        if batch in self._open and all(part.end is not None for part in batch.parts):
+            self._open.remove(batch)
+            batch.ended_at = now
+            if batch.then is not None:
+                batch.then(batch)
 
 
 class Ration:
