@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
-from connector.errors import BlockedError
+from connector.errors import BrakeError
 from connector.kafka.reread import Gone
 from connector.records import ASSIGNMENT, ID, OFFSET, ROW, DeadLetter, Partition, Reason
 from connector.telemetry import Part
@@ -89,7 +89,7 @@ class DeadLetterOffice:
             records: of the chunk.
 
         Raises:
-            BlockedError: the brake tripped; nothing was stored.
+            BrakeError: the brake tripped; nothing was stored.
         """
         # Dead letters are few, or the brake stops them: so here they are objects.
         letters = [
@@ -100,7 +100,7 @@ class DeadLetterOffice:
         suspects = [_suspect(one, one.detail) for one in letters if one.reason is not Reason.TOMBSTONE]  # a setting's
         self._suspects.extend(suspects)
         if self._brake.trips(count, len(suspects)):
-            raise BlockedError(_why(self._suspects))
+            raise BrakeError(_why(self._suspects))
         await self._store(letters)
 
     def look(self, batch: Batch, done: Delivered) -> None:
@@ -113,12 +113,12 @@ class DeadLetterOffice:
             done: how far the search is.
 
         Raises:
-            BlockedError: the brake would trip; nothing was stored.
+            BrakeError: the brake would trip; nothing was stored.
         """
         traced = _traced(done, batch)
         judged = batch.records * done.judged // max(1, done.given)
         if self._brake.would_trip_on_batch(judged, len(traced)):
-            raise BlockedError(_why([*self._suspects, *(_suspect_row(one) for one in traced)]))
+            raise BrakeError(_why([*self._suspects, *(_suspect_row(one) for one in traced)]))
 
     async def store_rows(self, done: Delivered, batch: Batch) -> None:
         """Store the records that the refused rows of a delivered batch were made of.
@@ -128,14 +128,14 @@ class DeadLetterOffice:
             batch: knows which records every row was made of.
 
         Raises:
-            BlockedError: the brake tripped, or no row may be to blame; nothing was stored.
+            BrakeError: the brake tripped, or no row may be to blame; nothing was stored.
         """
         traced = _traced(done, batch)
         if done.refused and not done.trusted and not self._brake.released:
-            raise BlockedError(_doubt(done))
+            raise BrakeError(_doubt(done))
         self._suspects.extend(_suspect_row(one) for one in traced)
         if self._brake.trips_on_batch(batch.records, len(traced)):
-            raise BlockedError(_why(self._suspects))
+            raise BrakeError(_why(self._suspects))
         for first in range(0, len(traced), AT_ONCE):
             some = traced[first : first + AT_ONCE]
             records = await self._read_again(some)

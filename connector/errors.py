@@ -3,6 +3,7 @@
     ConnectorError
     ├── SettingError      a setting or a file is wrong: one line for the user, exit code 2
     ├── BlockedError      going on would break a promise: stop sending, stay alive, not ready, wait for a human
+    │   └── BrakeError    the brake's: the only one that lets records become dead letters once a human says so
     ├── StartOverError    what is open is no longer of use: begin again from the committed offsets, in this process
     └── FatalError        the process cannot go on (a fenced member, say): exit code 1
 
@@ -21,6 +22,10 @@ class SettingError(ConnectorError):
 
 class BlockedError(ConnectorError):
     """Going on would lose or misplace data: says why, where, and what to do."""
+
+
+class BrakeError(BlockedError):
+    """Records would become dead letters that may not be to blame; which ones, and why."""
 
 
 class StartOverError(ConnectorError):

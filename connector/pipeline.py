@@ -90,6 +90,7 @@ class Pipeline:
         self._joined = False
         self._numbers = numbers
         self._flight = Flight(delivery.quiet)
+        self.blocked_by: list[BlockedError] = []  # what it waits for a human for
 
     async def run(self, source: Records, stop: asyncio.Event) -> None:
         """Carry records until `stop` is set, then drain. Whatever ends it, the call on the wire may end first.
@@ -115,7 +116,10 @@ class Pipeline:
             await self._drain()
         except BlockedError as error:
             await _end(taking)
-            await self._block(error, stopping)
+            self._source.suspend()
+            self._tell(error)
+            await self._cut_short()
+            await stopping
         finally:
             await _end(taking, stopping, confirming)
             await self._cut_short()
@@ -268,18 +272,15 @@ class Pipeline:
                     self._send(Due.DRAIN)
                     await self._flight.land()
 
-    async def _block(self, error: BlockedError, stopping: asyncio.Task[bool]) -> None:
-        """Take nothing in and send nothing; stay alive and say why until told to stop."""
-        self._source.suspend()
-        self._telemetry.trouble(Part.PIPELINE, blocked(error))
-        await self._cut_short(error)
-        await stopping
-
-    async def _cut_short(self, why: BlockedError | None = None) -> None:
+    async def _cut_short(self) -> None:
         """Give up the batch in flight between two calls, and tell what blocked it, beside what did before."""
         other = await self._flight.cut_short()
-        if other is not None and str(other) != str(why):
-            self._telemetry.trouble(Part.PIPELINE, blocked(BlockedError(f"{why}; and {other}") if why else other))
+        if other is not None and str(other) not in map(str, self.blocked_by):
+            self._tell(other)
+
+    def _tell(self, error: BlockedError) -> None:
+        self.blocked_by.append(error)
+        self._telemetry.trouble(Part.PIPELINE, blocked(BlockedError("; and ".join(map(str, self.blocked_by)))))
 
 
 async def _end(*tasks: asyncio.Task[Any]) -> None:

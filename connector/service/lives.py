@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from connector.errors import FatalError, SettingError, StartOverError, blocked
+from connector.errors import BrakeError, FatalError, SettingError, StartOverError, blocked
 from connector.service import events
 from connector.service.composition import Heritage, compose
 from connector.service.journal import Tee
@@ -122,14 +122,21 @@ class Lives:
             return await following.failed_rows(str(number))
 
     def unblock(self, records: int | None) -> int | None:
-        """Start over, as a human asks for it; the brake lets so many records pass then (None: its own `of`).
+        """Start over, as a human asks for it.
+
+        Args:
+            records: that the brake lets pass then, if it was the brake that blocked; None for its own `of`.
 
         Returns:
-            How many, or None if the service is not blocked, so that there is nothing to do.
+            How many it lets pass, or None if the service is not blocked, so that there is nothing to do.
         """
         if not self._health.blocked():
             return None
-        self._release = self.settings.dead_letters.brake.of if records is None else records
+        # A release that nobody needs would let the next misconfiguration empty a topic into the dead letters.
+        reasons = () if self._parts is None else self._parts.pipeline.blocked_by
+        braked = any(isinstance(reason, BrakeError) for reason in reasons)
+        wished = self.settings.dead_letters.brake.of if records is None else records
+        self._release = wished if braked else 0
         return self._release
 
     async def run(self, stop: asyncio.Event) -> None:

@@ -35,11 +35,15 @@ async def it(tmp_path: Path) -> AsyncIterator[Road]:
 
 
 async def unblock(member: Watcher, **body: Any) -> int:
+    return (await unblocked(member, **body))[0]
+
+
+async def unblocked(member: Watcher, **body: Any) -> tuple[int, Any]:
     async with (
         aiohttp.ClientSession(headers={HEADER: UNBLOCK}) as session,
         session.post(f"{member.admin_url}/unblock", json=body) as answer,
     ):
-        return answer.status
+        return answer.status, await answer.json()
 
 
 def change(member: Watcher, **changes: Any) -> None:
@@ -80,6 +84,23 @@ async def test_a_release_ends_with_the_records_asked_for(it: Road) -> None:
             it.produce_raw(b"no framing at all")
         await blocked(member, "framing")
         assert member.dead == {Reason.FRAMING: BAD}
+
+
+async def test_only_the_brake_is_released(it: Road) -> None:
+    """Who unblocks for Target's sake has said nothing of bad records: the brake trips on the next ones as ever."""
+    it.produce(range(5))
+    it.simulator.faults.add(FaultKind.REDIRECT)
+    async with it.member() as member:
+        await blocked(member, "target.base_url")
+        it.simulator.faults.clear()
+        assert await unblocked(member, records=10_000) == (202, {"starting_over": True, "records": 0})
+        await until(it.arrived)
+        for _ in range(BAD):
+            it.produce_raw(b"no framing at all")
+        await blocked(member, "framing")
+        assert member.dead.get(Reason.FRAMING, 0) < BAD  # those that came in before they were too many
+        assert await unblocked(member, records=100) == (202, {"starting_over": True, "records": 100})
+        await until(lambda: member.dead[Reason.FRAMING] >= BAD)
 
 
 async def test_changed_settings_heal_the_brake(it: Road) -> None:
