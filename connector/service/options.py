@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""What several commands share: an option, and the warning before personal data."""
 
 from __future__ import annotations
 
@@ -11,3 +11,8 @@ Config = Annotated[
     Path | None,
     typer.Option("--config", "-c", help="The settings file; otherwise CONNECTOR_CONFIG names it.", show_default=False),
 ]
+
+
+def warn_personal() -> None:
+    """Say on standard error what the answer may hold, before it is shown."""
+    typer.echo("warning: what follows may be personal data: keep it out of logs and tickets", err=True)

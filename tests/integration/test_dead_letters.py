@@ -344,6 +344,8 @@ def test_a_target_that_needs_a_human_ends_the_replay(desk: Desk) -> None:
         ended = desk.run("replay", "--through", "pipeline", "--yes")
         nobody.shutdown()
     assert ended.code == 1
-    assert "error: blocked: " in ended.err
-    assert ended.err.endswith("; 0 letters were replayed before\n")
+    assert "blocked" not in ended.err
+    assert "error: Target answers HTTP 404" in ended.err
+    assert ended.err.endswith("; 0 letters were replayed before; run it again once that is mended\n")
+    assert "unblock" not in ended.err
     assert [one["replayed"] for one in desk.listed()] == [False]

@@ -32,7 +32,7 @@ from connector.service.dead_letters.filters import Filter
 from connector.service.dead_letters.judging import Options, Outcome
 from connector.service.dead_letters.replaying import Place
 from connector.service.loading import load
-from connector.service.options import Config  # noqa: TC001 (typer reads the annotations)
+from connector.service.options import Config, warn_personal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -46,7 +46,6 @@ app = typer.Typer(
     help="List, show and replay the records that could not be delivered; docs/dead-letters.md.",
     no_args_is_help=True,
 )
-PERSONAL = "what follows may be personal data: keep it out of logs and tickets"
 WIDE = 240  # columns, where the output is no terminal
 
 
@@ -82,7 +81,6 @@ Since = Annotated[
     typer.Option(parser=_moment, metavar="TIME", help="Written since: 2026-11-24T08:00 in UTC, or 2h for 2 hours ago."),
 ]
 Until = Annotated[int | None, typer.Option(parser=_moment, metavar="TIME", help="Written before, likewise.")]
-Values = Annotated[bool, typer.Option("--values", help="Show keys, values and Target's words: personal data.")]
 
 
 @app.command("list")
@@ -95,7 +93,10 @@ def list_letters(  # noqa: PLR0913 (one per option)
     until: Until = None,
     limit: Annotated[int, typer.Option(min=1, help="The newest so many; all are counted.")] = 100,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line; the sum on stderr.")] = False,
-    show_values: Values = False,
+    show_values: Annotated[
+        bool,
+        typer.Option("--values", help="Show details that may repeat a value, as Target's words do: personal data."),
+    ] = False,
 ) -> None:
     """List dead letters: where they stand, why they are there, whether they were replayed."""
     place, _ = _place(config)
@@ -111,6 +112,8 @@ def list_letters(  # noqa: PLR0913 (one per option)
                 reasons[item.position] = sys.intern(item.reason)
                 newest.append(item)
     summary = shown.summary(Counter(reasons.values()), len(replayed & reasons.keys()))
+    if show_values:
+        warn_personal()
     if as_json:
         for one in newest:
             typer.echo(shown.as_json(one, replayed=one.position in replayed, values=show_values))
@@ -127,7 +130,9 @@ def show(
     positions: Annotated[list[Position], typer.Argument(parser=_position, metavar="POSITION...")],
     *,
     config: Config = None,
-    show_values: Values = False,
+    show_values: Annotated[
+        bool, typer.Option("--values", help="Show keys, values and Target's words: personal data.")
+    ] = False,
 ) -> None:
     """Show dead letters whole: headers and why; without --values only the sizes of what they hold."""
     place, settings = _place(config)
@@ -139,7 +144,7 @@ def show(
                 replayed.add(item)
         found = {shelf.position_of(message): message for message in shelf.fetch(ranges, place.topic, positions)}
     if show_values:
-        typer.echo(f"warning: {PERSONAL}", err=True)
+        warn_personal()
     missing = []
     for position in positions:
         letter = shelf.parse(found[position]) if position in found else None

@@ -54,17 +54,18 @@ if TYPE_CHECKING:
 CALLS_PER_MINUTE: Final = 5
 MAX_AGE_S: Final = 1.0  # nothing else comes: a window need not wait for more
 CHUNK: Final = 1_000
+EXPIRY: Final = "token_expires_file"  # which the service watches
 MARKERS: Final = 10_000  # of one transaction; librdkafka's queue takes 100,000
 
 
 class Told(Silent):
     """Says what is in the way, once per change, and stops when only a human can help."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
-        """Say it with `say`, from any thread."""
+    def __init__(self, say: Callable[[str], None], stop: asyncio.Event) -> None:
+        """Say it with `say`, from any thread; `stop` is set when only a human can help."""
         self._say = say
+        self._stop = stop
         self._last: dict[Part, str | None] = {}
-        self.blocked: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.failed_again = 0
 
     def dead_lettered(self, reason: Reason, count: int) -> None:
@@ -74,11 +75,13 @@ class Told(Silent):
 
     def trouble(self, part: Part, text: str | None) -> None:
         """See Telemetry."""
+        if part is Part.PIPELINE:  # blocked; its ways on are the service's, so only the error at the end is shown
+            if text:
+                self._stop.set()
+            return
         if text and text != self._last.get(part):
             self._say(f"{part}: {text}")
         self._last[part] = text
-        if part is Part.PIPELINE and text and not self.blocked.done():
-            self.blocked.set_result(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,17 +241,20 @@ async def replay(
     planned = await asyncio.to_thread(plan, place, chosen, options)
     if not planned.letters:
         return planned.counts
-    stop, told = asyncio.Event(), Told(say)
+    stop = asyncio.Event()
+    told = Told(say, stop)
     letters = _Letters(place, planned, copier, stop)
     async with AsyncExitStack() as opened:
         pipeline = _pipeline(settings, place, letters, calls, told, opened)
         pipeline.partitions(list(letters.assignments))
         pipeline.assigned(list(letters.assignments.values()), dict.fromkeys(letters.assignments, 0))
-        told.blocked.add_done_callback(lambda _text: stop.set())
         await pipeline.run(letters, stop)
         await letters.mark()
-    if told.blocked.done():
-        raise BlockedError(f"{told.blocked.result()}; {letters.done:,} letters were replayed before")
+    if pipeline.blocked_by:
+        reasons = "; and ".join(map(str, pipeline.blocked_by))
+        raise BlockedError(
+            f"{reasons}; {letters.done:,} letters were replayed before; run it again once that is mended"
+        )
     planned.counts[Outcome.GONE] += letters.gone
     planned.counts[Outcome.REPLAYED] += letters.done - letters.gone
     return planned.counts
@@ -259,7 +265,7 @@ def _pipeline(  # noqa: PLR0913, PLR0917 (what a pipeline is made of)
 ) -> Pipeline:
     ledger = Ledger()
     given = settings.target.model_copy(
-        update={"calls_per_minute": calls, "follow": False, "commit_on": "accepted", "token_expires_file": None}  # nosec B105
+        update={"calls_per_minute": calls, "follow": False, "commit_on": "accepted", EXPIRY: None}
     )
     target = make_target_side(given, ledger, told)
     opened.push_async_callback(target.close)
