@@ -1,13 +1,15 @@
 """The admin port: what `status` and `unblock` ask, for this machine only.
 
 It is bound to the loopback address. Since a browser on this machine could be led to it, by a name that resolves to
-127.0.0.1 or by a foreign page's form, it answers only where `Host` is a loopback name, and changes something only
-with a header that no form can send and no foreign script may. `app` serves it.
+127.0.0.1 or by a foreign page's form, it answers only where `Host` is a loopback name, and changes something, or asks
+Target, only with a header that no form can send and no foreign script may. Its own answers bear that header too, so
+that the commands know them from those of another program on the port. `app` serves it.
 """
 
 from __future__ import annotations
 
 import json
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import urlsplit
 
@@ -23,9 +25,14 @@ if TYPE_CHECKING:
 
 HOST: Final = "127.0.0.1"
 HEADER: Final = "X-Target-Connector"
-UNBLOCK: Final = "unblock"  # the header's value
+UNBLOCK: Final = "unblock"  # the header's value, by what is asked
+IDS: Final = "ids"
 MAX_BODY_BYTES: Final = 1024
 MAX_RECORDS: Final = 1_000_000_000
+_NOT_FOLLOWED: Final = (
+    "that batch is not followed (any more): target.follow is off, it is not among the newest, or the service started"
+    " over since"
+)
 _NAMES: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 _FRESH: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
@@ -34,7 +41,10 @@ class Lives(Protocol):
     """What the port asks of `lives`."""
 
     def unblock(self, records: int | None) -> int | None:
-        """Start over and let so many records pass the brake; None if nothing is blocked."""
+        """Start over; how many records the brake lets pass, or None if nothing is blocked."""
+
+    def number_of(self, batch: str) -> int | None:
+        """The number of a followed batch by Target's id of any of its parts, or by its number."""
 
     async def failed_rows(self, number: int) -> Sequence[str]:
         """The ids of a batch's rows that Target could not apply; LookupError, TimeoutError."""
@@ -49,6 +59,7 @@ def admin_app(overview: Overview, lives: Lives) -> web.Application:
     """
     pages = _Pages(overview, lives)
     app = web.Application(middlewares=[_only_this_machine], client_max_size=MAX_BODY_BYTES)
+    app.on_response_prepare.append(_sign)
     app.add_routes(
         [
             web.get("/status", pages.status),
@@ -68,15 +79,19 @@ class _Pages:
         return web.json_response(self._overview.told(), headers=_FRESH)
 
     async def batch(self, request: web.Request) -> web.Response:
-        found = self._overview.batch(request.match_info["batch"])
+        name = request.match_info["batch"]
+        number = self._lives.number_of(name)  # one batch of ours may be several of Target's, and the overview has one
+        found = self._overview.batch(name if number is None else str(number))
         if found is None:
             return _refusal(404, "no such batch among the newest; `target-connector status` lists them")
         told = shown(found)
         if request.query.get("ids") == "1":
+            if request.headers.get(HEADER) != IDS:  # it spends calls, and what it tells is personal
+                return _refusal(403, f"the header {HEADER}: {IDS} is missing; use `target-connector status --ids`")
             try:
                 told["failed_ids"] = list(await self._lives.failed_rows(found.number))
             except LookupError:
-                return _refusal(404, "Target is not asked about that batch any more; target.follow, and its newest few")
+                return _refusal(404, _NOT_FOLLOWED)
             except TimeoutError as error:
                 return _refusal(503, str(error) or "Target did not answer in time; ask again later")
         return web.json_response(told, headers=_FRESH)
@@ -92,6 +107,10 @@ class _Pages:
         if released is None:
             return _refusal(409, "nothing is blocked")
         return web.json_response({"starting_over": True, "records": released}, status=202, headers=_FRESH)
+
+
+async def _sign(_request: web.Request, response: web.StreamResponse) -> None:
+    response.headers[HEADER] = version("target-connector")
 
 
 @web.middleware

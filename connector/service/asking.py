@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import os
 import sys
-import urllib.error
-import urllib.request
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 from urllib.parse import quote
@@ -22,7 +23,7 @@ from pydantic import ValidationError
 from connector.service import admin, environment
 from connector.service.environment import FILE_VARIABLE
 from connector.service.one_line import one_line
-from connector.service.options import Config  # noqa: TC001 (typer reads the annotations)
+from connector.service.options import Config, warn_personal
 from connector.service.sections import ServiceSettings
 from connector.service.settings_file import SettingsTextError, parse
 from connector.service.status_table import print_batch, print_status
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 TIMEOUT_S: Final = 10.0
 IDS_TIMEOUT_S: Final = 100.0  # Target is asked, within the call budget
 MAX_ANSWER_BYTES: Final = 50_000_000
-PERSONAL: Final = "what follows may be personal data: keep it out of logs and tickets"
+_PORTS: Final = ("port", "admin_port")  # where the first is 0, so is the second
 
 Port = Annotated[
     int | None,
@@ -56,10 +57,13 @@ def status(
     """Tell how the service on this machine is, and what became of its newest batches."""
     if ids and batch is None:
         raise typer.BadParameter("--ids needs a batch")
-    path = "/status" if batch is None else f"/status/{quote(batch, safe='')}" + ("?ids=1" if ids else "")
-    told = _ask(urllib.request.Request(_url(port, config, path)), IDS_TIMEOUT_S if ids else TIMEOUT_S)  # noqa: S310 (loopback)
+    path = "/status" if batch is None else f"/status/{quote(batch, safe='')}"
+    question = _Question("GET", path)
     if ids:
-        sys.stderr.write(f"warning: {PERSONAL}\n")
+        question = _Question("GET", f"{path}?ids=1", {admin.HEADER: admin.IDS}, timeout_s=IDS_TIMEOUT_S)
+    told = _ask(port or _port(config), question)
+    if ids:
+        warn_personal()
     if as_json:
         typer.echo(json.dumps(told, indent=2))
     elif batch is None:
@@ -74,7 +78,7 @@ def unblock(
         typer.Option(
             min=1,
             max=admin.MAX_RECORDS,
-            help="So many records pass the brake, whatever they are; otherwise dead_letters.brake.of.",
+            help="So many records pass the brake, if it was the brake; otherwise dead_letters.brake.of.",
             show_default=False,
         ),
     ] = None,
@@ -85,15 +89,20 @@ def unblock(
 
     It tries again what it stopped for. Where the brake stopped it, the next records may become dead letters.
     """
-    body = json.dumps({"records": records}).encode()
-    url = _url(port, config, "/unblock")
-    request = urllib.request.Request(url, body, {admin.HEADER: admin.UNBLOCK, "Content-Type": "application/json"})  # noqa: S310 (loopback)
-    told = _ask(request, TIMEOUT_S)
-    typer.echo(f"starting over; the brake lets {told['records']} records pass")
+    headers = {admin.HEADER: admin.UNBLOCK, "Content-Type": "application/json"}
+    question = _Question("POST", "/unblock", headers, json.dumps({"records": records}).encode())
+    released = _ask(port or _port(config), question)["records"]
+    rest = f"the brake lets {released} records pass" if released else "it was not the brake, which is as it was"
+    typer.echo(f"starting over; {rest}")
 
 
-def _url(port: int | None, config: Path | None, path: str) -> str:
-    return f"http://{admin.HOST}:{port or _port(config)}{path}"
+@dataclass(frozen=True, slots=True)
+class _Question:
+    method: str
+    path: str
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    timeout_s: float = TIMEOUT_S
 
 
 def _port(config: Path | None) -> int:
@@ -104,30 +113,38 @@ def _port(config: Path | None) -> int:
         if named:
             values = parse(Path(named).read_text("utf-8"))[0]
             given = values.get("service") if isinstance(values, dict) else None
-        given = given if isinstance(given, dict) else {}
-        known = {name: given[name] for name in ("port", "admin_port") if name in given}
-        for place, value in environment.read(os.environ).values.items():
-            if place[0] == "service" and place[-1] in {"port", "admin_port"}:
-                known[str(place[-1])] = value
-        port = ServiceSettings.model_validate(known).admin_port
-    except (OSError, ValueError, yaml.YAMLError, SettingsTextError, ValidationError):
+    except (OSError, ValueError, yaml.YAMLError, SettingsTextError):
         _give_up(f"{named}: service.admin_port can't be read; give --port")
+    known = {name: given[name] for name in _PORTS if name in given} if isinstance(given, dict) else {}
+    variables = environment.read(os.environ)
+    known |= {name: variables.values["service", name] for name in _PORTS if ("service", name) in variables.values}
+    try:
+        port = ServiceSettings.model_validate(known).admin_port
+    except ValidationError as error:
+        name = str(error.errors()[0]["loc"][0])
+        _give_up(f"{variables.variables.get(('service', name), named)}: service.{name} is no port; give --port")
     return port or _give_up("service.admin_port is 0, any free port; the log's admin_listening names it: give --port")
 
 
-def _ask(request: urllib.request.Request, timeout_s: float) -> Any:
-    # Not through the proxy that the environment may name: this is the machine itself.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+def _ask(port: int, question: _Question) -> Any:
+    """What the service answers; no proxy is asked, whatever the environment names, as this is the machine itself."""
+    where = f"{admin.HOST}:{port}"
+    connection = HTTPConnection(admin.HOST, port, timeout=question.timeout_s)
     try:
-        with opener.open(request, timeout=timeout_s) as answer:
-            return json.loads(answer.read(MAX_ANSWER_BYTES))
-    except urllib.error.HTTPError as error:
-        with error:
-            _give_up(_refusal(error.read(MAX_ANSWER_BYTES)) or f"the service answers {error.code}")
-    except OSError:  # urllib's errors are
-        _give_up(f"no service answers at {request.host}; is it running on this machine? --port takes another port")
-    except ValueError:
-        _give_up(f"what answers at {request.host} is no target-connector")
+        connection.request(question.method, question.path, question.body, question.headers)
+        answer = connection.getresponse()
+        is_ours, body = admin.HEADER in answer.headers, answer.read(MAX_ANSWER_BYTES)
+    except OSError:
+        _give_up(f"no service answers at {where}; is it running on this machine? --port takes another port")
+    except HTTPException:
+        _give_up(f"what answers at {where} is no target-connector")
+    finally:
+        connection.close()
+    if not is_ours:
+        _give_up(f"what answers at {where} is no target-connector")
+    if answer.status >= HTTPStatus.BAD_REQUEST:
+        _give_up(_refusal(body) or f"the service answers {answer.status}")
+    return json.loads(body)
 
 
 def _refusal(body: bytes) -> str | None:

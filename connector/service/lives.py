@@ -108,6 +108,12 @@ class Lives:
         """Whether the consumer's thread lives, or is yet to be started."""
         return self._parts is None or self._parts.source.alive()
 
+    def number_of(self, batch: str) -> int | None:
+        """Our number of the followed batch that was sent as what Target calls so; None if there is none."""
+        following = None if self._parts is None else self._parts.target.following
+        found = None if following is None else following.find(batch)
+        return None if found is None else found.number
+
     async def failed_rows(self, number: int) -> Sequence[str]:
         """The ids of a recent batch's rows that Target could not apply: personal data, for the operator's eyes.
 

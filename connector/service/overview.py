@@ -11,9 +11,8 @@ from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import parse_qs, urlsplit
 
-from connector.service.one_line import one_line
+from connector.target.addresses import batch_id
 from connector.telemetry import Silent
 
 if TYPE_CHECKING:
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from connector.telemetry import BatchReport, FollowReport
 
 RECENT: Final = 50
-MAX_BATCH_ID: Final = 100  # characters; Target's have 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +123,7 @@ class Overview(Silent):
 
     def accepted(self, report: BatchReport) -> None:
         """See Telemetry."""
-        given = asdict(report) | {"batch_id": _batch_id(report.status_url)}
+        given = asdict(report) | {"batch_id": batch_id(report.status_url)}
         del given["status_url"]
         with self._lock:
             self._batches.appendleft(SettledBatch(at=self._now(), **given))
@@ -193,12 +191,3 @@ _TOTALS: Final = ("polled_records", "polled_bytes", "batches", "records", "rows"
 def shown(batch: SettledBatch) -> dict[str, Any]:
     """A batch for JSON."""
     return asdict(batch) | {"at": batch.at.isoformat(), "age_s": round(batch.age_s, 3)}
-
-
-def _batch_id(status_url: str | None) -> str | None:
-    """Target's id of a batch, from the address of its status; whoever answered wrote it, so it is cut and escaped."""
-    try:
-        found = parse_qs(urlsplit(status_url or "").query).get("batchId", [])
-    except ValueError:
-        return None
-    return one_line(found[0])[:MAX_BATCH_ID] if found else None

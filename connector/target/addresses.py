@@ -24,6 +24,7 @@ _STATUS_URL: Final = re.compile(
     r"(?P<path>/m2/[A-Za-z0-9._/-]+)(?P<query>\?[A-Za-z0-9._~%=&+:-]*)?",
     re.ASCII,
 )
+_BATCH_ID: Final = re.compile(r"[?&]batchId=([\w.~%+:-]{1,100})(?:&|$)", re.ASCII)  # Target's have 30 characters
 _LABEL: Final = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
 _TARGETS_HOST: Final = re.compile(rf"(?:{_LABEL}\.)+tt\.omtrdc\.net", re.ASCII)
 
@@ -40,6 +41,12 @@ def keeps_secrets(url: str) -> bool:
     """Returns whether a token may go to this address at all: over TLS, or to this machine."""
     parts = urlsplit(url)
     return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
+
+
+def batch_id(status_url: str | None) -> str | None:
+    """Target's name of a batch, opaque and safe to show, from the address of its status; None if that holds none."""
+    found = _BATCH_ID.search(status_url or "")
+    return None if found is None else found[1]
 
 
 def status_address(url: str, base_url: str) -> Address | None:

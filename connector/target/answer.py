@@ -20,6 +20,8 @@ from xml.etree.ElementTree import ParseError
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
+from connector.target.addresses import batch_id
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from xml.etree.ElementTree import Element
@@ -62,11 +64,9 @@ class Answer:
     @property
     def batch_id(self) -> str | None:
         """Target's name of the batch, if it gave one; opaque."""
-        found = _BATCH_ID.search(self.status_url or "")
-        return None if found is None else found[1]
+        return batch_id(self.status_url)
 
 
-_BATCH_ID = re.compile(r"[?&]batchId=([\w.~%-]{1,100})(?:&|$)", re.ASCII)
 _BY_STATUS: dict[int, Outcome] = {
     HTTPStatus.BAD_REQUEST: Outcome.REFUSED,
     HTTPStatus.UNPROCESSABLE_ENTITY: Outcome.REFUSED,

@@ -13,8 +13,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
-from urllib.parse import parse_qs, urlsplit
 
+from connector.target.addresses import batch_id
 from connector.target.status import State
 
 if TYPE_CHECKING:
@@ -73,8 +73,7 @@ class Sent:
     @property
     def batch_id(self) -> str | None:
         """What Target calls it, if it named an address to ask."""
-        named = parse_qs(urlsplit(self.address or "").query).get("batchId")
-        return named[0] if named else None
+        return batch_id(self.address)
 
 
 @dataclass(slots=True, eq=False)

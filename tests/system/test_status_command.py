@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -58,11 +60,48 @@ def test_no_service_on_this_machine_is_one_line(name: str) -> None:
     assert len(ended.err.splitlines()) == 1
 
 
+class Stranger(BaseHTTPRequestHandler):
+    """Another program that has the port."""
+
+    answer = b""
+
+    def do_GET(self) -> None:
+        self.wfile.write(self.answer)
+
+    def do_POST(self) -> None:
+        self.do_GET()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        pytest.param("status", b"SSH-2.0-OpenSSH_9.2\r\n", id="no HTTP"),
+        pytest.param("status", b'HTTP/1.0 200 OK\r\n\r\n{"state": "ready"}', id="other JSON"),
+        pytest.param("status", b"HTTP/1.0 200 OK\r\n\r\n<html>", id="a page"),
+        pytest.param("unblock", b"HTTP/1.0 404 Not Found\r\n\r\n{}", id="a refusal"),
+        pytest.param("status", b"HTTP/1.0 200 OK\r\nContent-Length: 100\r\n\r\n{}", id="an answer that breaks off"),
+        pytest.param("unblock", b"HTTP/1.0 302 Found\r\nLocation: http://127.0.0.1:1/\r\n\r\n", id="a redirect"),
+    ],
+)
+def test_another_program_on_the_port_is_one_line(name: str, answer: bytes) -> None:
+    """Whatever it says is not taken for the service's word: exit code 1, and no stack trace."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), type("It", (Stranger,), {"answer": answer})) as stranger:
+        Thread(target=stranger.serve_forever, daemon=True).start()
+        ended = command(name, "--port", str(stranger.server_port))
+        stranger.shutdown()
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err == f"error: what answers at 127.0.0.1:{stranger.server_port} is no target-connector\n"
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
         pytest.param('{"service": {"admin_port": 1}}', "at 127.0.0.1:1;", id="from the file, whatever else is wrong"),
         pytest.param('{"service": {"port": 0}}', "is 0, any free port", id="any free one"),
+        pytest.param('{"service": {"admin_port": "x"}}', "connector.yaml: service.admin_port is no port", id="none"),
         pytest.param("service: {", "can't be read; give --port", id="no YAML"),
         pytest.param(None, "can't be read; give --port", id="no file"),
     ],
@@ -84,6 +123,13 @@ def test_a_port_in_the_environment_goes_over_the_file(tmp_path: Path) -> None:
     config.write_text('{"service": {"admin_port": 2}}')
     ended = command("status", CONNECTOR_CONFIG=str(config), CONNECTOR_SERVICE__ADMIN_PORT="1")
     assert "at 127.0.0.1:1;" in ended.err
+
+
+def test_a_bad_port_in_the_environment_is_named() -> None:
+    """As the variable, since there need be no file."""
+    ended = command("status", CONNECTOR_SERVICE__ADMIN_PORT="planted")
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err == "error: CONNECTOR_SERVICE__ADMIN_PORT: service.admin_port is no port; give --port\n"
 
 
 def test_a_proxy_is_not_asked(tmp_path: Path) -> None:

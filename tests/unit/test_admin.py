@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from connector.service.admin import HEADER, MAX_RECORDS, UNBLOCK, admin_app
+from connector.service.admin import HEADER, IDS, MAX_RECORDS, UNBLOCK, admin_app
 from connector.service.health import Health
 from connector.service.overview import Overview
 from connector.service.settings import Settings
@@ -31,7 +31,9 @@ class Stage:
     def __init__(self) -> None:
         self.blocked = True
         self.asked: list[int | None] = []
+        self.parts: dict[str, int] = {}
         self.failed: list[str] | Exception = ["planted-id"]
+        self.questions = 0
         settings = Settings.model_validate(minimal())
         self.overview = Overview(Health(lambda: NOW), lambda: settings, lambda: NOW)
         self.client: TestClient[web.Request, web.Application] = TestClient(TestServer(admin_app(self.overview, self)))
@@ -41,8 +43,12 @@ class Stage:
             self.asked.append(records)
         return (records or 10_000) if self.blocked else None
 
+    def number_of(self, batch: str) -> int | None:
+        return self.parts.get(batch)
+
     async def failed_rows(self, number: int) -> list[str]:
         assert number == 7
+        self.questions += 1
         if isinstance(self.failed, Exception):
             raise self.failed
         return self.failed
@@ -83,6 +89,27 @@ async def test_it_tells_of_a_batch_by_its_number_or_targets_id(stage: Stage) -> 
     assert (await stage.ask("/status/8"))[0] == 404
 
 
+async def test_every_part_of_a_batch_leads_to_it(stage: Stage) -> None:
+    """One that was sent as several calls has as many names in Target, and the status tells of it by each."""
+    stage.overview.accepted(REPORT)
+    stage.parts = {"acme-1-5": 7, "acme-1-6": 7, "acme-1-7": 7}
+    for name in (*stage.parts, "7"):
+        status, told = await stage.ask(f"/status/{name}")
+        assert (status, told["number"]) == (200, 7)
+        status, told = await stage.ask(f"/status/{name}?ids=1", **{HEADER: IDS})
+        assert told["failed_ids"] == ["planted-id"]
+
+
+@pytest.mark.parametrize("headers", [{}, {HEADER: "yes"}], ids=["none", "another value"])
+async def test_ids_are_told_only_with_the_header(stage: Stage, headers: dict[str, str]) -> None:
+    """A page in a browser on this machine neither spends calls of the account nor learns an id."""
+    stage.overview.accepted(REPORT)
+    status, told = await stage.ask("/status/7?ids=1", **headers)
+    assert status == 403
+    assert "planted-id" not in str(told)
+    assert stage.questions == 0
+
+
 @pytest.mark.parametrize(
     ("failed", "expected", "words"),
     [
@@ -100,7 +127,7 @@ async def test_it_tells_failed_rows_when_asked(
     """Target is asked for them then; what it does not tell is said in one line."""
     stage.overview.accepted(REPORT)
     stage.failed = failed
-    status, told = await stage.ask("/status/7?ids=1")
+    status, told = await stage.ask("/status/7?ids=1", **{HEADER: IDS})
     assert status == expected
     assert words in str(told)
 
