@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from xml.etree.ElementTree import Element
 
+UNREADABLE = (ParseError, DefusedXmlException, ValueError, LookupError)  # the last two: an encoding it can't read
 MAX_MESSAGE_CHARACTERS = 200
 MAX_URL_CHARACTERS = 500
 MAX_RETRY_AFTER_S = 3600.0  # a longer Retry-After is more likely a mistake than a wish
@@ -135,12 +136,16 @@ def _field(body: bytes, name: str) -> str | None:
 
 def parse(body: bytes) -> Element | None:
     """The `<response>` of an answer, with what Adobe's own samples leave unescaped mended; None if there is none."""
-    mended = re.sub(rb"&(?!(?:amp|lt|gt|quot|apos|#\d+|#x[0-9a-fA-F]+);)", b"&amp;", body)
     try:
-        root: Element = fromstring(mended)
-    except (ParseError, DefusedXmlException, ValueError, LookupError):  # the last two: an encoding it can't read
+        root: Element = fromstring(mended(body))
+    except UNREADABLE:
         return None
     return root if root.tag == "response" else None
+
+
+def mended(body: bytes) -> bytes:
+    """An answer with its bare ampersands escaped."""
+    return re.sub(rb"&(?!(?:amp|lt|gt|quot|apos|#\d+|#x[0-9a-fA-F]+);)", b"&amp;", body)
 
 
 def _retry_after(value: str | None, now: datetime) -> float | None:

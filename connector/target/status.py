@@ -14,15 +14,22 @@ from enum import StrEnum
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
-from connector.target.answer import Outcome, judge, parse
+from defusedxml.ElementTree import DefusedXMLParser
+
+from connector.target.answer import UNREADABLE, Outcome, judge, mended
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
-    from xml.etree.ElementTree import Element
 
 MAX_COUNT: Final = 500_000  # rows of a batch
 MAX_ID_CHARACTERS: Final = 128  # as of the rows that we send
+MAX_ELEMENTS: Final = 70_000  # three for each row that failed, of which 1 MiB lists some 20,000; as many ampersands
+MAX_PIECES: Final = 2 * MAX_ID_CHARACTERS  # of a text: each escaped character is one
+MAX_DEPTH: Final = 10  # Target's have 3
+_ROW: Final = "profile"
+_OF_A_ROW: Final = frozenset({"id", "status"})
+_OF_A_BATCH: Final = frozenset({"status", "success", "failedUpdates", "profilesNotFound"})
 _FAILED: Final = frozenset({"failed", "error"})  # `error` before 2020 (release notes of Target, May 2020)
 _NUMBER: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
 
@@ -83,32 +90,85 @@ def read_status(status: int, headers: Mapping[str, str], body: bytes, now: datet
 
 
 def _read(body: bytes) -> Status:
-    response = parse(body)
-    if response is None:  # perhaps its end was cut off: the list of rows is the last and the longest of it
-        response = parse(body.partition(b"<profile>")[0] + b"</response>")
-        return Status(State.UNANSWERED) if response is None else _of(response, body.count(b"<profile>"))
-    return _of(response, 0)
+    answer = _parse(body)
+    if answer is None:  # perhaps its end was cut off: the list of rows is the last and the longest of it
+        answer = _parse(body.partition(b"<profile>")[0] + b"</response>")
+        return Status(State.UNANSWERED) if answer is None else _of(answer, body.count(b"<profile>"))
+    return _of(answer, 0)
 
 
-def _of(response: Element, listed: int) -> Status:
+class _Answer:
+    """What is kept of an answer while it is parsed, which is no tree: a hostile one takes as much memory as any."""
+
+    def __init__(self) -> None:
+        self.root = ""
+        self.texts: dict[str, str] = {}  # of the root's children that are looked at
+        self.failed_ids: list[str] = []
+        self._open: list[str] = []
+        self._elements = 0
+        self._row: dict[str, str] = {}
+        self._text: list[str] = []
+
+    def start(self, tag: str, _attributes: Mapping[str, str]) -> None:
+        self._elements += 1
+        if self._elements > MAX_ELEMENTS or len(self._open) >= MAX_DEPTH:
+            raise ValueError("no answer of Target's")
+        self.root = self.root or tag
+        self._open.append(tag)
+        self._text.clear()
+        if tag == _ROW:
+            self._row = {}
+
+    def data(self, text: str) -> None:
+        if len(self._text) < MAX_PIECES:
+            self._text.append(text)
+
+    def end(self, tag: str) -> None:
+        self._open.pop()
+        within = self._open[-1] if self._open else ""
+        if within == _ROW and tag in _OF_A_ROW:
+            self._row.setdefault(tag, _line(self._text))
+        elif len(self._open) == 1 and tag in _OF_A_BATCH:
+            self.texts.setdefault(tag, _line(self._text))
+        elif tag == _ROW and self._row.get("status", "").lower() in _FAILED:
+            self.failed_ids.append(self._row.get("id", "")[:MAX_ID_CHARACTERS])
+        self._text.clear()
+
+    def close(self) -> None:
+        """As the parser wants it."""
+
+
+def _parse(body: bytes) -> _Answer | None:
+    """What an answer says; None if it is no `<response>`."""
+    if body.count(b"&") > MAX_ELEMENTS:
+        return None
+    answer = _Answer()
+    parser = DefusedXMLParser(target=answer)
+    try:
+        parser.feed(mended(body))
+        parser.close()
+    except UNREADABLE:
+        return None
+    return answer if answer.root == "response" else None
+
+
+def _of(answer: _Answer, listed: int) -> Status:
     """The status in an answer of which the end, with so many rows, may be missing."""
-    word = _text(response, "status").lower()
+    word = answer.texts.get("status", "").lower()
     if not word:
         # The form of a refusal: there is no other in which Target could say that it knows no such batch.
-        return Status(State.GONE if _text(response, "success") == "false" else State.UNANSWERED)
+        return Status(State.GONE if answer.texts.get("success") == "false" else State.UNANSWERED)
     state = State(word) if word in {State.COMPLETE, State.STUCK} else State.INCOMPLETE
-    rows = response.iter("profile")
-    ids = tuple(_text(row, "id")[:MAX_ID_CHARACTERS] for row in rows if _text(row, "status").lower() in _FAILED)
-    failed = max(_count(response, "failedUpdates"), len(ids), listed)
-    return Status(state, min(failed, MAX_COUNT), _count(response, "profilesNotFound"), failed_ids=ids)
+    failed = max(_count(answer, "failedUpdates"), len(answer.failed_ids), listed)
+    ids = tuple(answer.failed_ids)
+    return Status(state, min(failed, MAX_COUNT), _count(answer, "profilesNotFound"), failed_ids=ids)
 
 
-def _text(element: Element, name: str) -> str:
-    """The text of a child, on one line; empty if there is none."""
-    text = element.findtext(name) or ""
-    return "".join(c if c.isprintable() else " " for c in text).strip()
+def _line(pieces: Sequence[str]) -> str:
+    """A text on one line."""
+    return "".join(c if c.isprintable() else " " for c in "".join(pieces)).strip()
 
 
-def _count(response: Element, name: str) -> int:
-    text = _text(response, name)
+def _count(answer: _Answer, name: str) -> int:
+    text = answer.texts.get(name, "")
     return min(int(text), MAX_COUNT) if _NUMBER.fullmatch(text) else 0

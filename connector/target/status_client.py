@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from connector.target.addresses import Address
     from connector.target.auth import TokenFile
 
-MAX_STATUS_BYTES = 4 * 1024 * 1024  # some 40,000 failed rows at 100 bytes each; beyond, they are still counted
+MAX_STATUS_BYTES = 1024 * 1024  # some 10,000 failed rows at 100 bytes each; of more, so many are counted
 
 
 class HttpStatusClient:

@@ -15,9 +15,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from connector.target.addresses import Address
 from connector.target.answer import Outcome
 from connector.target.auth import TokenFile
 from connector.target.client import HttpClient
+from connector.target.status import State
+from connector.target.status_client import HttpStatusClient
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -35,8 +38,11 @@ GZIPPED_ZEROS = gzip.compress(bytes(10_000_000))
 
 
 @asynccontextmanager
-async def listening(behaviour: Behaviour) -> AsyncIterator[tuple[str, list[bytes]]]:
-    """The address of a server that behaves so, and the heads of the requests that it got."""
+async def listening(behaviour: Behaviour, *, body: bytes = b"") -> AsyncIterator[tuple[str, list[bytes]]]:
+    """The address of a server that behaves so, and the heads of the requests that it got.
+
+    Where the request has no body, as a question for a status, the behaviour may be shown one.
+    """
     heads: list[bytes] = []
     serving: list[asyncio.Task[None] | None] = []
 
@@ -44,6 +50,8 @@ async def listening(behaviour: Behaviour) -> AsyncIterator[tuple[str, list[bytes
         serving.append(asyncio.current_task())
         with suppress(ConnectionError, asyncio.IncompleteReadError):
             heads.append(await reader.readuntil(b"\r\n\r\n"))
+            if body:
+                reader.feed_data(body)
             await behaviour(reader, writer)
         with suppress(ConnectionError):
             writer.close()
@@ -169,6 +177,25 @@ async def test_a_hostile_answer_means_to_send_again(behaviour: Behaviour) -> Non
         finally:
             tracemalloc.stop()
     assert answer.outcome is Outcome.UNAVAILABLE
+    assert took_s < HANG_S
+    assert peak_bytes < MOST_BYTES
+
+
+@pytest.mark.parametrize("behaviour", HOSTILE)
+async def test_a_hostile_answer_is_no_status(behaviour: Behaviour) -> None:
+    """The same of a batch's status: in time, and in little memory, it is asked for again later."""
+    async with listening(behaviour, body=BODY) as (url, _):
+        asking = HttpStatusClient(timeout_s=TIMEOUT_S)
+        tracemalloc.start()
+        try:
+            began = time.monotonic()
+            status = await asking.ask(Address(f"{url}/m2/acme/profile/batchStatus?batchId=acme-1"))
+            took_s = time.monotonic() - began
+            _, peak_bytes = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+            await asking.close()
+    assert status.state is State.UNANSWERED
     assert took_s < HANG_S
     assert peak_bytes < MOST_BYTES
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from datetime import UTC, datetime
 
 import pytest
@@ -97,6 +98,33 @@ def test_a_list_that_is_cut_off_does_not_hide_the_end_of_a_batch() -> None:
     assert status.state is State.COMPLETE
     assert status.failed > 1_000
     assert status.failed_ids == ()
+
+
+_HEAD = b"<response><status>complete</status>"
+_MIB = 2**20
+
+
+@pytest.mark.parametrize(
+    ("body", "most_mb"),
+    [
+        pytest.param(_HEAD + b"<a/>" * (_MIB // 4) + b"</response>", 10, id="elements without end"),
+        pytest.param(_HEAD + b"<a>" * (_MIB // 3), 10, id="nested without end"),
+        pytest.param(_HEAD + b"".join(b"<a%x/>" % i for i in range(_MIB // 8)), 20, id="ever other names"),
+        pytest.param(_HEAD + b"<a %b/>" % b" ".join(b"a%x=''" % i for i in range(_MIB // 9)), 40, id="attributes"),
+        pytest.param(_HEAD + b"&" * _MIB, 10, id="ampersands"),
+        pytest.param(_HEAD + b"\n" * _MIB + b"</response>", 10, id="line ends"),
+        pytest.param(_HEAD + b"<profile><id>a</id><status>failed</status></profile>" * (_MIB // 51), 10, id="rows"),
+    ],
+)
+def test_no_answer_costs_much_memory(body: bytes, most_mb: float) -> None:
+    """It is read without keeping a tree: a tree of 1 MiB of `<a/>` would take 26 MB. The parser compares attributes."""
+    tracemalloc.start()
+    try:
+        read_status(200, {}, body[:_MIB], NOW)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < most_mb * 1e6
 
 
 def test_how_long_target_asks_to_wait_is_kept() -> None:
