@@ -30,7 +30,7 @@ lint: install  ## ruff: style and mistakes
 type: install  ## mypy --strict
 	$(BIN)/mypy
 
-imports: install  ## the import directions of docs/design
+imports: install  ## the import directions of pyproject.toml
 	$(BIN)/lint-imports
 
 security: install  ## bandit: what is known to be dangerous

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -30,3 +31,12 @@ def test_nothing_grows_too_long(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 300
     long = [f.name for f in functions(path) if (f.end_lineno or 0) - f.body[0].lineno >= 40]
     assert long == []
+
+
+def test_every_module_of_kafka_is_kept_from_the_embedded_broker() -> None:
+    """A new one is not forgotten in the contract that only the service may use it."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    contracts = settings["tool"]["importlinter"]["contracts"]
+    named = next(one["source_modules"] for one in contracts if "embedded" in one["name"])
+    modules = {f"connector.kafka.{path.stem}" for path in (ROOT / "connector" / "kafka").glob("*.py")}
+    assert modules - {"connector.kafka.__init__", "connector.kafka.embedded"} <= set(named)
