@@ -119,7 +119,7 @@ EVENTS: Final = (
         "warning",
         ("number", "end", "failed"),
         "Target took a batch and then did not apply all of it; `stuck`: perhaps none of it.",
-        "`target-connector status NUMBER` lists the rows that Target names; send them again, or ask Adobe.",
+        "`target-connector status NUMBER --ids` lists the rows that Target names; send them again, or ask Adobe.",
     ),
     Event(
         STATUS_ADDRESS_REFUSED,

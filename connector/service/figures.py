@@ -202,7 +202,7 @@ METRICS: Final = (
         "target_connector_rows_failed_total",
         "counter",
         "Rows that Target accepted and then could not apply.",
-        "Any: `target-connector status NUMBER` lists those that Target names; send their records again.",
+        "Any: `target-connector status NUMBER --ids` lists those that Target names; send their records again.",
     ),
     Metric(
         "target_connector_rows_not_found_total",

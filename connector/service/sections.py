@@ -233,9 +233,9 @@ class BrakeSettings(Section):
     """Stops the service, instead of emptying a topic into the dead letters."""
 
     share: fields.Share = Field(
-        default=0.01, gt=0, le=1, description="Share of recent rows that may become dead letters."
+        default=0.01, gt=0, le=1, description="Share of recent records that may become dead letters."
     )
-    of: fields.Count = Field(default=10_000, ge=1, description="How many rows are recent.")
+    of: fields.Count = Field(default=10_000, ge=1, description="How many records are recent.")
     at_least: fields.Count = Field(default=50, ge=1, description="Fewer dead letters than this never stop it.")
 
 
