@@ -351,7 +351,7 @@ def test_a_second_signal_ends_at_once(tmp_path: Path, kafka: Kafka, registry: Re
             service.signal(number)
             ended = service.ended(AT_ONCE_S)
         assert (ended.code, ended.err) == (1, "")
-        assert ended.after_s < 2
+        assert ended.after_s < AT_ONCE_S
         target.switch(None)
         with Service(_settings(kafka, registry, target, topic), tmp_path) as service:
             wait_for(lambda: len(target.profiles()) == len(feed.newest), 60, "all profiles are there")
