@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from connector.service import events
 from connector.target.following import REFUSED_ADDRESS
 from connector.target.watchlist import End
+from connector.telemetry import Silent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,8 +40,8 @@ class _Letters:
     untold: int = 0
 
 
-class Journal:
-    """Logs what an operator wants to read later (see Telemetry); figures are for the metrics."""
+class Journal(Silent):
+    """Logs what an operator wants to read later (see Telemetry); the figures are for the metrics."""
 
     def __init__(self, log: FilteringBoundLogger, clock: Callable[[], float]) -> None:
         self._log = log
@@ -51,9 +52,6 @@ class Journal:
         self._address_told = False
         self._expiry: tuple[str | None, float] = (None, 0.0)  # what was last told of the token, and when
         self._letters: dict[Reason, _Letters] = {}
-
-    def polled(self, records: int, size_bytes: int) -> None:
-        """See Telemetry."""
 
     def assigned(self, partitions: int, all_partitions: int | None) -> None:
         """See Telemetry."""
@@ -99,18 +97,6 @@ class Journal:
         for reason, count in counts.items():
             self._log.warning(events.DEAD_LETTERED, reason=reason, count=count)
 
-    def skipped(self, why: str, count: int) -> None:
-        """See Telemetry."""
-
-    def called(self, outcome: str, seconds: float, size_bytes: int) -> None:
-        """See Telemetry."""
-
-    def held(self, seconds: float) -> None:
-        """See Telemetry."""
-
-    def paced(self, pace: float) -> None:
-        """See Telemetry."""
-
     def narrowed(self, size_bytes: int) -> None:
         """See Telemetry."""
         self._log.warning(events.NARROWED, size_bytes=size_bytes)
@@ -124,9 +110,6 @@ class Journal:
         if state == REFUSED_ADDRESS and not self._address_told:
             self._address_told = True
             self._log.warning(events.STATUS_ADDRESS_REFUSED)
-
-    def unconfirmed(self, batches: int) -> None:
-        """See Telemetry."""
 
     def followed(self, report: FollowReport) -> None:
         """See Telemetry."""
