@@ -171,7 +171,7 @@ class Pipeline:
         """Until something is to be done: a chunk was taken, a stop, the end of a delivery, or the window's age."""
         flying = self._flight.tasks()
         await asyncio.wait(
-            {task for task in tasks if not task.done()} | flying,  # a chunk that was taken may have to wait for room
+            {task for task in tasks if not task.done()} | flying,  # while the window is full no chunk is being taken
             timeout=None if flying else self._window.seconds_left(self._clock()),
             return_when=asyncio.FIRST_COMPLETED,
         )
