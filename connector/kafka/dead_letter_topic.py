@@ -86,6 +86,9 @@ async def provide(
         except KafkaException as error:
             telemetry.trouble(Part.DEAD_LETTERS, _judge(wanted.topic, error.args[0]))
             await sleep(AGAIN_S)
+        except TimeoutError:
+            telemetry.trouble(Part.DEAD_LETTERS, _again(wanted.topic, "no answer in time"))
+            await sleep(AGAIN_S)
         else:
             telemetry.trouble(Part.DEAD_LETTERS, None)
             return created
@@ -99,7 +102,7 @@ def _provide(admin: AdminClient, wanted: Wanted, sources: Sequence[str]) -> bool
         raise SettingError(
             f"dead_letters.topic: there is no topic {wanted.topic}; create it, or set dead_letters.create: true"
         )
-    topic = NewTopic(wanted.topic, PARTITIONS, -1, config=_configuration(admin, sources))  # -1: the brokers' default
+    topic = NewTopic(wanted.topic, PARTITIONS, -1, config=configuration(admin, sources))  # -1: the brokers' default
     (answer,) = admin.create_topics([topic], operation_timeout=ASK_TIMEOUT_S, request_timeout=ASK_TIMEOUT_S).values()
     try:
         answer.result(2 * ASK_TIMEOUT_S)
@@ -110,7 +113,8 @@ def _provide(admin: AdminClient, wanted: Wanted, sources: Sequence[str]) -> bool
     return True
 
 
-def _configuration(admin: AdminClient, sources: Sequence[str]) -> dict[str, str]:
+def configuration(admin: AdminClient, sources: Sequence[str]) -> dict[str, str]:
+    """How the topic is made: letters last, and the sources' largest record fits, as far as its size is known."""
     return {
         "cleanup.policy": "delete",
         "retention.ms": str(RETENTION_MS),
@@ -125,8 +129,8 @@ def _largest(admin: AdminClient, sources: Sequence[str]) -> int:
     for answer in admin.describe_configs(asked, request_timeout=ASK_TIMEOUT_S).values() if asked else ():
         try:
             largest = max(largest, int(answer.result(2 * ASK_TIMEOUT_S)[MAX_MESSAGE_BYTES].value))
-        except KafkaException:
-            continue  # DescribeConfigs is not granted, say
+        except (KafkaException, TimeoutError, KeyError):
+            continue  # DescribeConfigs is not granted, say, or the broker does not tell of it
     return largest
 
 
@@ -141,4 +145,8 @@ def _judge(topic: str, error: KafkaError) -> str:
         raise SettingError(
             f"dead_letters.topic: {topic} is missing and can't be created ({error.str()}); create it yourself"
         )
-    return f"the dead-letter topic {topic} can't be looked up or created ({error.str()}); trying again"
+    return _again(topic, error.str())
+
+
+def _again(topic: str, why: str) -> str:
+    return f"the dead-letter topic {topic} can't be looked up or created ({why}); trying again"

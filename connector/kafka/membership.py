@@ -116,7 +116,6 @@ class Membership:
         assignments = self.assignments.add(_named(partitions), starts)
         self.ours = self.assignments.numbers()
         self._teller.assigned(assignments, starts)
-        self._telemetry.trouble(Part.CONSUMER, None)
         # The pause flag may have stayed from an earlier assignment. Resuming what is not assigned yet is harmless.
         with contextlib.suppress(KafkaException):
             consumer.resume(partitions)

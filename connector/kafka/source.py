@@ -18,11 +18,12 @@ import queue
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, TopicPartition
 
 from connector.errors import FatalError
+from connector.kafka.denied import Denied
 from connector.kafka.gate import Gate
 from connector.kafka.lifeline import Lifeline
 from connector.kafka.listener import Teller
@@ -82,7 +83,9 @@ class Source:
         self._telemetry = telemetry
         self._clock = clock
         self._teller = Teller(listener)
-        self._chunks: asyncio.Queue[tuple[Chunk, int] | FatalError] = asyncio.Queue()
+        self._chunks: asyncio.Queue[tuple[Chunk, int]] = asyncio.Queue()
+        self._failures: asyncio.Queue[FatalError] = asyncio.Queue()
+        self._denied = Denied()
         self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._stopping = threading.Event()
         self._pulse = Pulse(clock())
@@ -92,7 +95,7 @@ class Source:
             telemetry,
             options.revoke_timeout_s,
             store_first=self._run_commands,
-            joined=self._pause_if_shut,
+            joined=self._go_on,
         )
         self._lifeline = Lifeline(options.properties)
         self._consumer = self._client()
@@ -114,17 +117,18 @@ class Source:
         return self._thread.ident is None or self._thread.is_alive()
 
     async def chunk(self) -> Chunk:
-        """The next chunk; safe to cancel.
-
-        Raises:
-            FatalError: the consumer can't go on.
-        """
-        item = await self._chunks.get()
-        if isinstance(item, FatalError):
-            raise item
-        chunk, size_bytes = item
+        """The next chunk; safe to cancel."""
+        chunk, size_bytes = await self._chunks.get()
         self._commands.put(lambda: self._gate.take(len(chunk.records), size_bytes))
         return chunk
+
+    async def failed(self) -> NoReturn:
+        """Wait until the consumer can't go on, which is heard whatever else is waited for; safe to cancel.
+
+        Raises:
+            FatalError: it can't.
+        """
+        raise await self._failures.get()
 
     def store(self, offsets: Mapping[Assignment, int]) -> None:
         """Let these offsets be committed, for assignments that are still ours when the consumer thread gets to it."""
@@ -198,8 +202,8 @@ class Source:
         self._membership.tell_remade(gathered.remade)
         for jump in gathered.jumps:
             self._telemetry.jumped(jump)
-        self._telemetry.trouble(Part.CONSUMER, None)
-        self._refused_at = float("inf")
+        self._denied.read({str(message.topic()) for message in messages})
+        self._tell_well()
         chunk, size_bytes = gathered.chunk, gathered.size_bytes
         if chunk.spans:
             self._gate.put(len(chunk.records), size_bytes)
@@ -220,7 +224,9 @@ class Source:
         if ours:
             (self._consumer.pause if self._gate.shut else self._consumer.resume)(ours)
 
-    def _pause_if_shut(self) -> None:
+    def _go_on(self) -> None:
+        """Partitions have come."""
+        self._tell_well()
         if self._gate.shut:
             self._commands.put(self._apply_gate)  # after the callback: what is not assigned yet can't be paused
 
@@ -230,17 +236,26 @@ class Source:
             case FatalError() as fatal:
                 self._fail(fatal)
             case str() as text:
-                self._telemetry.trouble(Part.CONSUMER, text)
+                if topic is not None:
+                    self._denied.add(topic, text)
+                self._telemetry.trouble(Part.CONSUMER, self._denials() or text)
                 if is_refusal(error):
                     self._refused_at = self._clock()
 
     def _forget_a_refusal(self) -> None:
         if self._clock() - self._refused_at > QUIET_S:
-            self._refused_at = float("inf")
-            self._telemetry.trouble(Part.CONSUMER, None)
+            self._tell_well()
+
+    def _tell_well(self) -> None:
+        """All goes on, but for the topics that may not be read."""
+        self._refused_at = float("inf")
+        self._telemetry.trouble(Part.CONSUMER, self._denials())
+
+    def _denials(self) -> str | None:
+        return self._denied.text({partition.topic for partition in self._membership.assignments.partitions()})
 
     def _fail(self, error: FatalError) -> None:
-        self._teller.tell(self._chunks.put_nowait, error)
+        self._teller.tell(self._failures.put_nowait, error)
 
     def _tell_ends(self) -> None:
         ends = {partition: self._watermarks(partition)[1] for partition in self._membership.assignments.partitions()}

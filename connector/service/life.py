@@ -64,7 +64,8 @@ async def _prove(parts: Parts) -> None:
 async def _carry(parts: Parts, stop: asyncio.Event) -> None:
     """Carry records; whichever of its tasks fails ends the others."""
     carrying = asyncio.create_task(parts.pipeline.run(parts.source, stop))
-    tasks = [carrying, *(asyncio.create_task(run()) for run in (parts.watch.run, *parts.target.beside))]
+    beside = (parts.source.failed, parts.watch.run, *parts.target.beside)
+    tasks = [carrying, *(asyncio.create_task(run()) for run in beside)]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in tasks:

@@ -6,8 +6,10 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from confluent_kafka import KafkaError
 
-from connector.errors import StartOverError
+from connector.errors import FatalError, StartOverError
+from connector.kafka.embedded import Api
 from connector.records import Reason
 from connector.simulator.faults import FaultKind
 from connector.telemetry import Part
@@ -152,3 +154,24 @@ async def test_what_blocks_a_drain_is_told(tmp_path: Path) -> None:
             await until(lambda: member.polled_records == 10)
             await asyncio.sleep(1)  # into the window
         assert "target.base_url" in member.troubles[Part.PIPELINE]
+
+
+async def fence_while_full(it: Road) -> None:
+    """Run a member until its window is full and its group does not want it any more."""
+    async with it.member(window__max_rows=1) as member:
+        await until(lambda: bool(member.outcomes))
+        it.produce(range(10, 14))  # fills the window behind the batch in flight
+        await until(lambda: member.polled_records == 8)
+        await asyncio.sleep(1)
+        it.broker.fail_requests(Api.HEARTBEAT, [KafkaError.FENCED_INSTANCE_ID])
+        await asyncio.wait({member.running}, timeout=10)
+        assert member.running.done()
+
+
+async def test_a_full_window_hides_no_end_of_the_membership(tmp_path: Path) -> None:
+    """While Target is down for hours and nothing is taken in, a member that was fenced ends nevertheless."""
+    async with road(tmp_path) as it:
+        it.produce(range(4))
+        it.simulator.faults.add(FaultKind.SERVER_ERROR)
+        with pytest.raises(FatalError, match="ended the membership"):
+            await fence_while_full(it)
