@@ -87,6 +87,7 @@ class Pipeline:
         self._clock = clock
         self._drain_s = drain_s
         self._everyone: Sequence[Partition] = ()
+        self.unsure = asyncio.Event()  # set by each rebalance: no call to Target until `partitions` is told anew
         self._joined = False
         self._numbers = numbers
         self._flight = Flight(delivery.quiet)
@@ -219,7 +220,7 @@ class Pipeline:
         """These partitions are ours from now on, to be read from `starts` as far as that is known."""
         self._ledger.assign(assignments, starts)
         self._joined = True
-        self._share()
+        self._share(sure=False)
 
     def remade(self, remade: Sequence[Remade]) -> None:
         """These partitions began anew: what was read before is delivered, but no offset of it is stored."""
@@ -235,7 +236,7 @@ class Pipeline:
                 self._let_go(assignments)
         finally:  # also if the call on the wire took longer than a rebalance may wait
             self._let_go(assignments)
-            self._share()
+            self._share(sure=False)
 
     def _let_go(self, assignments: Sequence[Assignment]) -> None:
         self._ledger.release(assignments)
@@ -249,13 +250,15 @@ class Pipeline:
     def partitions(self, everyone: Sequence[Partition]) -> None:
         """These are the partitions of all topics: our share of the call budget follows."""
         self._everyone = everyone
-        self._share()
+        self._share(sure=True)
 
-    def _share(self) -> None:
+    def _share(self, *, sure: bool) -> None:
         owned = self._ledger.partitions()
         if self._joined:
             self._telemetry.assigned(len(owned), len(self._everyone) or None)
-        self._delivery.share(owned, self._everyone)
+        self._delivery.share(owned, self._everyone if sure else ())
+        if not sure:
+            self.unsure.set()
         self._settling.share(len(owned), max(len(self._everyone), len(owned)))
 
     # The ends.

@@ -90,9 +90,13 @@ class TopicWatch:
         *,
         changed: Callable[[TopicState], None],
         remade: Callable[[str], None],
+        asked: asyncio.Event | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """Watch; on the event loop `changed` is told whenever there is news, `remade` of a topic created again."""
+        """Watch; on the event loop `changed` is told whenever there is news, `remade` of a topic created again.
+
+        Whoever sets `asked` is told as well, by `changed`, what there was after that.
+        """
         self._causes = Causes()
         # Its log tells more than its errors.
         own = {"logger": self._causes.logger, "error_cb": lambda _error: None}
@@ -103,6 +107,8 @@ class TopicWatch:
         self._telemetry = telemetry
         self._changed = changed
         self._remade = remade
+        self._asked = asked or asyncio.Event()
+        self._owes = False  # an answer to whoever asked
         self._sleep = sleep
         self._last: TopicState | None = None
         self._counts: dict[str, int] = {}
@@ -119,22 +125,36 @@ class TopicWatch:
         """Until cancelled."""
         while True:
             well = await self.look()
-            await self._sleep(EVERY_S if well else EVERY_WHILE_IN_TROUBLE_S)
+            await self._pause(EVERY_S if well else EVERY_WHILE_IN_TROUBLE_S)
+
+    async def _pause(self, seconds: float) -> None:
+        """Until the time is over or somebody asks."""
+        waits = [asyncio.ensure_future(self._sleep(seconds)), asyncio.ensure_future(self._asked.wait())]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
 
     async def look(self) -> bool:
         """Ask once; whether all is well."""
+        self._owes = self._owes or self._asked.is_set()
+        self._asked.clear()
         try:
-            state, ids = await asyncio.to_thread(self._ask)
+            state = await asyncio.to_thread(self._ask)
         except KafkaException:
             self._telemetry.trouble(Part.KAFKA, f"no broker of {self._brokers} answers: {self._causes.taken()}")
             return False
+        # Where somebody asked meanwhile, this may be from before: the next look, which comes at once, answers.
+        if not self._asked.is_set() and (self._owes or state != self._last):
+            self._last, self._owes = state, False
+            self._changed(state)
+        # After that, as it may take its whole time-out where brokers do not know the question.
+        ids = await asyncio.to_thread(self._ask_ids, [*state.topics, *state.missing])
         for topic, topic_id in ids.items():
             if self._ids.setdefault(topic, topic_id) != topic_id:
                 self._ids[topic] = topic_id
                 self._remade(topic)
-        if state != self._last:
-            self._last = state
-            self._changed(state)
         trouble = self._missing(state)
         self._telemetry.trouble(Part.KAFKA, trouble)
         return trouble is None
@@ -153,8 +173,8 @@ class TopicWatch:
             return f"no topic for {names}; create one, grant the service's user Read on it, or correct sources.topics"
         return None
 
-    def _ask(self) -> tuple[TopicState, dict[str, str]]:
-        """In a thread: what there is, and the ids of the topics that are ours, as far as the brokers tell."""
+    def _ask(self) -> TopicState:
+        """In a thread: what there is."""
         try:
             metadata = self._admin.list_topics(timeout=ASK_TIMEOUT_S)
         except KafkaException:
@@ -166,11 +186,13 @@ class TopicWatch:
             raise KafkaException(KafkaError(KafkaError._ALL_BROKERS_DOWN))
         seen = {name: (len(topic.partitions), topic.error) for name, topic in metadata.topics.items()}
         self._counts = counted(seen, self._counts)
-        state = match(self._topics, self._counts)
-        return state, self._ask_ids([*state.topics, *state.missing])
+        return match(self._topics, self._counts)
 
     def _ask_ids(self, topics: Sequence[str]) -> dict[str, str]:
-        """The ids of these topics; those that we may not see are noted, as the list of all topics leaves them out."""
+        """In a thread: the ids of these topics, as far as the brokers tell.
+
+        Those that we may not see are noted, as the list of all topics leaves them out.
+        """
         self._hidden = set()
         if not topics:
             return {}

@@ -132,7 +132,7 @@ def _watch(
     def changed(state: TopicState) -> None:
         pipeline.partitions(state.partitions)
 
-    return TopicWatch(consumer, topics, telemetry, changed=changed, remade=source.reread)
+    return TopicWatch(consumer, topics, telemetry, changed=changed, remade=source.reread, asked=pipeline.unsure)
 
 
 def _prove(consumer: dict[str, Any]) -> None:

@@ -50,17 +50,18 @@ class Budget:
 
         Args:
             held: a partition that is not in `everyone` yet has no turn yet.
-            everyone: of all topics, in the same order in all replicas. When that changes, a turn is ours for a while
-                only if it is by the old order as well: other replicas may not know yet.
+            everyone: of all topics, in the same order in all replicas; empty while that is not known for sure, and no
+                turn is ours meanwhile. When it changes, a turn is ours for a while only if it is by the old order as
+                well: other replicas may not know yet.
             now: the time.
         """
         if not self._held.issuperset(held):  # who owned it until now may have used this turn, by its own clock
             self._spent = max(self._spent, self._turn(now + DRIFT_S))
         self._held = frozenset(held)
+        kept = [(old, until) for old, until in self._old_rounds if until > now and old != self._round]
         if self._round and everyone != self._round:
-            self._old_rounds.append((self._round, now + OLD_ROUND_S))
-        self._round = everyone
-        self._old_rounds = [(old, until) for old, until in self._old_rounds if until > now]
+            kept.append((self._round, now + OLD_ROUND_S))
+        self._round, self._old_rounds = everyone, kept
 
     def hold(self, seconds: float, now: float) -> None:
         """No call for so long, then at half the pace: Target said that the account has made too many."""

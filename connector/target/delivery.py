@@ -121,7 +121,11 @@ class Delivery:
         return self._wire
 
     def share(self, held: Collection[Partition], everyone: Sequence[Partition]) -> None:
-        """This replica owns `held` of all partitions, and may use its turns of the budget (see Budget.share)."""
+        """This replica owns `held` of all partitions, and may use its turns of the budget (see Budget.share).
+
+        After every rebalance `everyone` is empty, so that no call is made before all partitions were asked for anew: a
+        member that came with it may have started after a topic grew, and know nothing of the order before.
+        """
         self._budget.share(held, everyone, self._clock())
 
     async def deliver(

@@ -52,6 +52,11 @@ def test_nothing_may_be_called_before_a_partition_is_ours() -> None:
     assert budget.wait_s(EPOCH) == MINUTE_S
     budget.share(partitions(12)[11:], partitions(11), EPOCH)
     assert budget.wait_s(EPOCH) == MINUTE_S
+    known = alone()
+    known.share(partitions(4), [], EPOCH)  # a rebalance
+    assert known.wait_s(EPOCH) == MINUTE_S
+    known.share(partitions(4), partitions(4), EPOCH + 1)
+    assert known.wait_s(EPOCH + 1) < 4
 
 
 def test_one_replica_has_all_turns() -> None:
@@ -103,6 +108,25 @@ def test_a_partition_that_changes_hands_within_a_turn_gives_no_second_call() -> 
     other = Budget(10)
     other.share(partitions(4), partitions(4), turn + 0.1)
     assert other.wait_s(turn + 0.1) == pytest.approx(6.0)
+
+
+@pytest.mark.parametrize("asks_s", [0.3, 3.0, 14.0])
+def test_a_replica_that_started_after_a_topic_grew_shares_no_turn_with_an_older_one(asks_s: float) -> None:
+    """The new one knows only the new order; the older one calls by none until it has asked, however long that takes."""
+    old, new = partitions(8), partitions(12)
+    for offset in range(60):  # by where in the rounds the rebalance comes
+        now = EPOCH + offset
+        older, fresh = Budget(35), Budget(35)
+        older.share(old, old, now - 100)
+        calls = calls_until(older, now - 100, now)
+        for budget, held, answer_s in ((older, old[:4], asks_s), (fresh, [*old[4:], *new[8:]], 0.1)):
+            budget.share(held, [], now)
+            calls += calls_until(budget, now, now + answer_s)
+            budget.share(held, new, now + answer_s)
+            calls += calls_until(budget, now + answer_s, now + 100)
+        turns = [round(call * 35 / 61, 3) for call in calls]
+        assert len(set(turns)) == len(turns)
+        assert most_in_a_minute(calls) <= 35
 
 
 def test_a_hold_stops_every_call() -> None:
@@ -173,36 +197,60 @@ def test_there_is_no_spare_call_after_a_throttle() -> None:
 
 
 @st.composite
-def histories(draw: st.DrawFn) -> tuple[int, list[tuple[float, list[int], int, bool]]]:
-    """Calls a minute, and phases: how long, the owner of each partition, how many partitions there are, a hold."""
-    phases, count = [], draw(st.integers(1, 8))
+def histories(draw: st.DrawFn) -> tuple[int, list[tuple[float, list[int], set[int], bool]]]:
+    """Calls a minute, and phases: how long, the owner of each partition, the replicas that started anew, a hold.
+
+    A phase begins with a rebalance, or with new partitions that nobody owns yet.
+    """
+    owners = draw(st.lists(st.integers(0, 5), min_size=1, max_size=8))
+    phases: list[tuple[float, list[int], set[int], bool]] = []
     for _ in range(draw(st.integers(1, 6))):
-        count += draw(st.sampled_from([0, 0, 0, 1, 4]))
-        owners = draw(st.lists(st.integers(0, 5), min_size=count, max_size=count))
-        phases.append((draw(st.floats(0.5, 90)), owners, count, draw(st.integers(0, 9)) == 0))
+        restarted: set[int] = set()
+        if draw(st.booleans()):
+            owners = draw(st.lists(st.integers(0, 5), min_size=len(owners), max_size=len(owners)))
+            restarted = draw(st.sets(st.integers(0, 5)))
+        else:
+            owners = [*owners, *[NOBODY] * draw(st.integers(1, 4))]
+        phases.append((draw(st.floats(0.5, 90)), owners, restarted, draw(st.integers(0, 9)) == 0))
     return draw(st.integers(1, 50)), phases
 
 
-@settings(max_examples=120, deadline=None)
+NOBODY = -1
+
+
+@settings(max_examples=200, deadline=None)
 @given(histories(), st.lists(st.floats(0, 0.5), min_size=6, max_size=6), st.lists(st.floats(0, 0.45), min_size=6))
 def test_no_minute_ever_holds_more_than_the_account_has(
-    history: tuple[int, list[tuple[float, list[int], int, bool]]], clocks: list[float], late: list[float]
+    history: tuple[int, list[tuple[float, list[int], set[int], bool]]], clocks: list[float], late: list[float]
 ) -> None:
     """However partitions move and topics grow, with clocks and wake-ups that differ, six replicas keep the budget.
 
-    Replicas learn of a grown topic at different times: the odd ones up to 15 s after the others.
+    After a rebalance all of them ask what partitions there are; of a topic that grows without one the odd ones learn
+    up to 15 s after the others. A replica that started anew knows nothing of before.
     """
     per_minute, phases = history
-    now, calls, before = EPOCH, [], phases[0][2]
+    now, calls, known = EPOCH, [], [len(phases[0][1])] * 6
+    behind: dict[int, float] = {}  # since when a replica does not know of the newest partitions
     budgets = [Budget(per_minute) for _ in range(6)]
-    for seconds, owners, count, held in phases:
-        for number, budget in enumerate(budgets):
-            known = count if number % 2 == 0 or seconds > 15 else before
+    for seconds, owners, restarted, held in phases:
+        rebalance = NOBODY not in owners
+        for number in range(6):
+            budgets[number] = Budget(per_minute) if number in restarted else budgets[number]
+            budget, at = budgets[number], now + clocks[number] - DRIFT_S
             mine = [Partition("crm.customers", p) for p, owner in enumerate(owners) if owner == number]
-            at = now + clocks[number] - DRIFT_S
-            budget.share(mine, partitions(known), at)
+            learns = 0.0
+            if rebalance:
+                budget.share(mine, [], at)
+            elif number % 2 and known[number] < len(owners):
+                learns = max(0.0, behind.setdefault(number, now) + 15.0 - now)
+            calls += [call - at + now for call in calls_until(budget, at, at + min(learns, seconds), late[number])]
+            if learns < seconds:
+                budget.share(mine, partitions(len(owners)), at + learns)
+                known[number] = len(owners)
+                behind.pop(number, None)
             if held:
-                budget.hold(30.0, at)
-            calls += [call - at + now for call in calls_until(budget, at, at + seconds, late[number])]
-        now, before = now + seconds, count
+                budget.hold(30.0, at + min(learns, seconds))
+            told, end = at + min(learns, seconds), at + seconds
+            calls += [call - at + now for call in calls_until(budget, told, end, late[number])]
+        now += seconds
     assert most_in_a_minute(calls) <= per_minute

@@ -529,6 +529,7 @@ class RoadMachine(RuleBasedStateMachine):
 
         async def leave() -> None:
             await road.pipeline.revoked(gone, lost=lost)
+            road.pipeline.partitions(PARTITIONS)  # as the watch tells after each rebalance
 
         self._call(lambda: setattr(road, "leaving", self.loop.create_task(leave())))
 
