@@ -83,7 +83,8 @@ class Stage:
         for thread in threads:
             thread.start()
         while time.monotonic() < began + plan.seconds and not (stop_at_red and witness.red()):
-            self._sleeping.wait(0.5)
+            if self._sleeping.wait(0.5):
+                break  # a mishap could not be done
         self._sleeping.set()
         for thread in threads:
             thread.join(LAST_ACT_S)
