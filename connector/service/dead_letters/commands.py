@@ -171,7 +171,10 @@ def replay(  # noqa: PLR0913 (one per option)
     again: Annotated[bool, typer.Option("--again", help="Also what was replayed before.")] = False,
     through: Annotated[
         Literal["topic", "pipeline"],
-        typer.Option(help="Their topics, exactly once; or straight to Target, at least once, with its own few calls."),
+        typer.Option(
+            help="Their topics, exactly once; or straight to Target, at least once, with its own few calls, and what "
+            "the service delivers meanwhile may be overwritten by an older value."
+        ),
     ] = "topic",
     even_superseded: Annotated[
         bool, typer.Option("--even-superseded", help="Also what has a newer record of its key: an old value may win.")
@@ -184,7 +187,7 @@ def replay(  # noqa: PLR0913 (one per option)
 ) -> None:
     """Send dead letters once more: all that match, or those at POSITION...
 
-    Each once, however often this runs, and none over a newer record of its key.
+    Each once, however often this runs, and none over a newer record of its key; `--through pipeline` is weaker.
     """
     place, settings = _place(config)
     chosen = Filter(
@@ -209,6 +212,7 @@ def replay(  # noqa: PLR0913 (one per option)
             return
         say = partial(typer.echo, err=True)
         say(f"{straight.CALLS_PER_MINUTE} calls a minute at most, beside those of the service")
+        say("what the service delivers from now on may be overwritten by an older value; end it if Target is away")
         _count(asyncio.run(straight.replay(settings, place, chosen, options, say)))
 
 
