@@ -440,6 +440,20 @@ async def test_a_doubt_that_ends_in_a_loss_ends_the_delivery() -> None:
     assert done.calls == len(target.bodies) == 4
 
 
+async def test_a_doubt_that_comes_while_the_turn_is_waited_for_is_noticed() -> None:
+    """What is ours is asked last of all with the wire free, as waits for the budget and the wire may be long."""
+    answers = iter([True, False, False])
+    steadied: list[int] = []
+
+    async def steady() -> None:
+        steadied.append(len(target.bodies))
+
+    delivery, target, _ = make([])
+    done = await delivery.deliver(rows("a"), Claim(lambda: True, lambda: next(answers, True), steady))
+    assert done.whole
+    assert steadied == [0]  # before anything was sent
+
+
 async def test_a_loss_that_the_source_knows_first_is_waited_for() -> None:
     """Between the source's knowledge and the ledger's nothing is sent, and the loop is not kept from running."""
     delivery, target, clock = make([])

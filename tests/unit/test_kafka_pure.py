@@ -152,6 +152,7 @@ def test_asking_the_brake_counts_nothing() -> None:
     brake = Brake(BrakeLimits())
     assert not brake.trips(10_000, 0)
     assert [brake.would_trip_on_batch(10_000, bad) for bad in (100, 100, 101)] == [False, False, True]
+    assert [brake.would_trip_on_batch(5_000, 60) for _ in range(3)] == [False] * 3
     assert not brake.trips_on_batch(10_000, 100)
     assert not Brake(BrakeLimits(), released=1).would_trip_on_batch(10_000, 10_000)
 
