@@ -107,11 +107,13 @@ class Account:
     Attributes:
         options: as given.
         token: what a call must carry now; may be changed.
+        held: while true, no batch is ingested, however long ago it was accepted; may be changed.
     """
 
     def __init__(self, options: SimulatorOptions, clock: Callable[[], float]) -> None:
         self.options = options
         self.token = options.token
+        self.held = False
         self._clock = clock
         self._meter = CallMeter(options.calls_per_minute)
         self._store = ProfileStore(options.reading, options.version_attribute)
@@ -186,7 +188,7 @@ class Account:
 
     def _ingest(self) -> None:
         now = self._clock()
-        while self._queue and self._queue[0].due <= now:
+        while self._queue and self._queue[0].due <= now and not self.held:
             queued = self._queue.popleft()
             status = queued.status
             if queued.stuck:

@@ -88,6 +88,14 @@ class Simulator:
         """An mbox call of this visitor: what is pending becomes part of the profile."""
         self._account.visit(profile_id)
 
+    def hold_ingestion(self) -> None:
+        """From now on batches are accepted and not ingested, until they are released."""
+        self._account.held = True
+
+    def release_ingestion(self) -> None:
+        """Ingest again, what is due at once."""
+        self._account.held = False
+
     def change_token(self, token: str | None) -> None:
         """From now on calls must carry this token; None switches authentication off."""
         self._account.token = token

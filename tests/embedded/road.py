@@ -205,12 +205,12 @@ class Road:
 
 
 @asynccontextmanager
-async def road(folder: Path, *, ingestion_delay_s: float = 0.0) -> AsyncIterator[Road]:
+async def road(folder: Path) -> AsyncIterator[Road]:
     """Open a road with an empty topic of four partitions, to a Target that takes so long to apply a batch."""
     with EmbeddedBroker() as broker:
         broker.create_topic(TOPIC, PARTITIONS)
         broker.create_topic(DEAD_LETTERS, 1)
-        simulator = Simulator(SimulatorOptions(version_attribute="version", ingestion_delay_s=ingestion_delay_s))
+        simulator = Simulator(SimulatorOptions(version_attribute="version"))
         base_url = await simulator.start()
         registry = AsyncSchemaRegistryClient.new_client({"url": "mock://"})
         schema_id = await registry.register_schema(f"{TOPIC}-value", Schema(json.dumps(SCHEMA), "AVRO"))

@@ -44,7 +44,8 @@ async def test_offsets_wait_for_completion(tmp_path: Path) -> None:
     token = {
         f"target__token{name}_file": str(tmp_path / file) for name, file in (("", "token"), ("_expires", "expires"))
     }
-    async with road(tmp_path, ingestion_delay_s=5) as it:
+    async with road(tmp_path) as it:
+        it.simulator.hold_ingestion()
         it.simulator.change_token("secret")
         it.produce(range(100))
         async with it.member(**COMPLETE, **token) as member:
@@ -53,19 +54,22 @@ async def test_offsets_wait_for_completion(tmp_path: Path) -> None:
             await asyncio.sleep(1.5)  # a commit comes each second
             assert not it.arrived()
             assert it.committed() == 0
+            it.simulator.release_ingestion()
             await until(lambda: it.committed() == 100)
             assert it.arrived()
 
 
 async def test_delivery_waits_while_enough_is_unconfirmed(tmp_path: Path) -> None:
     """One batch that may be unconfirmed is one: the next is sent once it is complete, and nothing is lost."""
-    async with road(tmp_path, ingestion_delay_s=4) as it:
+    async with road(tmp_path) as it:
+        it.simulator.hold_ingestion()
         async with it.member(**COMPLETE, target__unconfirmed={"batches": 1}) as member:
             it.produce(range(50))
             await until(lambda: len(member.batches) == 1)
             it.produce(range(50, 100))
             await asyncio.sleep(1.5)
             assert it.simulator.summary().batches == 1
+            it.simulator.release_ingestion()
             await until(it.arrived)
             await until(lambda: it.committed() == 100)
         assert it.simulator.summary().duplicate_rows == 0
@@ -73,12 +77,14 @@ async def test_delivery_waits_while_enough_is_unconfirmed(tmp_path: Path) -> Non
 
 async def test_unconfirmed_batches_survive_a_restart_as_re_delivery(tmp_path: Path) -> None:
     """A stop in the middle commits nothing that is not complete; the next process delivers it again."""
-    async with road(tmp_path, ingestion_delay_s=6) as it:
+    async with road(tmp_path) as it:
+        it.simulator.hold_ingestion()
         it.produce(range(100))
         async with it.member(**COMPLETE) as member:
             await until(lambda: sum(batch.records for batch in member.batches) == 100)
         assert it.committed() == 0
         sent = it.simulator.summary().rows
+        it.simulator.release_ingestion()
         async with it.member(**COMPLETE):
             await until(lambda: it.committed() == 100)
         assert it.simulator.summary().rows - sent == 100

@@ -39,6 +39,19 @@ def test_a_batch_is_complete_and_readable_after_the_delay() -> None:
     assert (status.state, status.consumed, account.summary().ingesting) == ("complete", 2, 0)
 
 
+def test_held_batches_are_not_ingested_however_old() -> None:
+    """A test decides when Target is done, and no clock; once released, what is due is ingested at once."""
+    clock = Clock()
+    account = Account(SimulatorOptions(), clock)
+    account.held = True
+    status = account.status(account.accept(batch(x="1"), create=True))
+    clock.now += 1_000
+    assert status is not None
+    assert (dict(account.profiles), status.state) == ({}, "incomplete")
+    account.held = False
+    assert (dict(account.profiles), status.state) == ({"x": {"a": "1"}}, "complete")
+
+
 def test_batches_are_ingested_in_the_order_they_were_accepted() -> None:
     """Two batches that fall due together leave the newer value."""
     clock = Clock()
