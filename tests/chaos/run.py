@@ -40,6 +40,7 @@ def run(  # noqa: PLR0913 (what a run needs, named)
     *,
     say: Callable[[str], None],
     stop_at_red: bool = False,
+    settle_s: float = SETTLE_S,
 ) -> dict[str, Any]:
     """Play a plan and judge; the report, as JSON can hold it.
 
@@ -50,6 +51,7 @@ def run(  # noqa: PLR0913 (what a run needs, named)
         folder: for settings, logs, and `report.json`.
         say: for every line.
         stop_at_red: end at the first broken rule that shows while it runs, as `mutations` wants.
+        settle_s: how long everything may take to be settled afterwards.
 
     Raises:
         RuntimeError: something of the run itself failed, so that nothing can be judged.
@@ -60,7 +62,7 @@ def run(  # noqa: PLR0913 (what a run needs, named)
     token_file = folder / "token"
     token_file.write_text(FIRST_TOKEN)
     with simulated_target("--token-file", str(token_file)) as target:
-        told = _play(plan, cluster, registry, target, folder, say, stop_at_red=stop_at_red)
+        told = _play(plan, cluster, registry, target, folder, say, stop_at_red=stop_at_red, settle_s=settle_s)
     told = {
         "seed": plan.seed,
         "seconds": plan.seconds,
@@ -83,6 +85,7 @@ def _play(  # noqa: PLR0913, PLR0917 (what `run` was given, and Target)
     say: Callable[[str], None],
     *,
     stop_at_red: bool,
+    settle_s: float,
 ) -> dict[str, Any]:
     topic, truth = f"chaos.{plan.seed}.{time.time_ns()}", Truth(PARTITIONS)
     cluster.create_topic(topic, partitions=PARTITIONS)
@@ -117,7 +120,7 @@ def _play(  # noqa: PLR0913, PLR0917 (what `run` was given, and Target)
         if whole:
             stage.heal()
             witness.healed("everything")
-            unsettled = _settle(witness, members, feed.acknowledged, say)
+            unsettled = _settle(witness, members, feed.acknowledged, settle_s, say)
             members.end(kill=False)
         witness.finish()
     finally:
@@ -140,11 +143,11 @@ def _play(  # noqa: PLR0913, PLR0917 (what `run` was given, and Target)
     return {**told, "mishaps": played, "lives": members.lives, "slowest_stop_s": round(members.slowest_stop_s, 1)}
 
 
-def _settle(witness: Witness, members: Members, records: int, say: Callable[[str], None]) -> int:
+def _settle(witness: Witness, members: Members, records: int, within_s: float, say: Callable[[str], None]) -> int:
     """Wait until every record is settled and committed; how many are not when the time is up."""
     began = time.monotonic()
     with suppress(TimeoutError):
-        wait_for(lambda: witness.done(records) or witness.failed(), SETTLE_S, "everything is settled")
+        wait_for(lambda: witness.done(records) or witness.failed(), within_s, "everything is settled")
     members.notice()
     left = witness.left()
     say(f"healed; after {time.monotonic() - began:.0f} s {left[0]} records are not settled, {left[1]} not committed")
