@@ -193,10 +193,9 @@ def _suspect_row(one: Traced) -> Suspect:
 
 
 def _doubt(done: Delivered) -> str:
-    rows = f"{done.judged} rows" if done.judged > 1 else "the row"
     return (
-        f"Target accepted nothing so far, and refuses {rows} of a batch; check target.client, target.id_type and the"
-        " attribute names; unblocking lets these records become dead letters"
+        f"Target refuses every row of a batch of {done.given}, and accepted none before; check target.client,"
+        " target.id_type and the attribute names; unblocking lets these records become dead letters"
     )
 
 

@@ -202,7 +202,9 @@ async def test_few_rows_do_not_become_letters_while_target_took_nothing_at_all(r
         await office.store_rows(done, BATCH)
         assert len(kept.letters) == 1
         return
-    with pytest.raises(BlockedError, match=r"refuses the row of a batch; check target\.client") as blocked:
+    with pytest.raises(
+        BlockedError, match=r"Target refuses every row of a batch of 1, and accepted none before; check target\.client"
+    ) as blocked:
         await office.store_rows(done, BATCH)
     assert "gold" not in str(blocked.value)
     assert kept.letters == []
