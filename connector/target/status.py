@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 MAX_COUNT: Final = 500_000  # rows of a batch
 MAX_ID_CHARACTERS: Final = 128  # as of the rows that we send
 MAX_ELEMENTS: Final = 70_000  # three for each row that failed, of which 1 MiB lists some 20,000; as many ampersands
-MAX_PIECES: Final = 2 * MAX_ID_CHARACTERS  # of a text: each escaped character is one
 MAX_DEPTH: Final = 10  # Target's have 3
 _ROW: Final = "profile"
 _OF_A_ROW: Final = frozenset({"id", "status"})
@@ -120,8 +119,7 @@ class _Answer:
             self._row = {}
 
     def data(self, text: str) -> None:
-        if len(self._text) < MAX_PIECES:
-            self._text.append(text)
+        self._text.append(text)
 
     def end(self, tag: str) -> None:
         self._open.pop()
