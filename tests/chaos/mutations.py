@@ -59,8 +59,8 @@ MUTATIONS = (
     Mutation(
         "offsets stored before acceptance",
         "connector/pipeline.py",
-        "        done: Delivered | None = None\n",
-        "        done: Delivered | None = None\n        self._source.store(self._ledger.settle(batch.spans))\n",
+        "        done, calls = Delivered(), 0\n",
+        "        done, calls = Delivered(), 0\n        self._source.store(self._ledger.settle(batch.spans))\n",
     ),
     Mutation(
         "revoke that does not wait",
@@ -71,8 +71,8 @@ MUTATIONS = (
     Mutation(
         "retry after newer rows",
         "connector/pipeline.py",
-        "        if self._in_flight is None:\n            self._send(due)\n",
-        "        if self._in_flight is None or due is Due.AGE:\n            self._send(due)\n",
+        "        if not self._flight.tasks():\n            self._send(due)\n",
+        "        if not self._flight.tasks() or due is Due.AGE:\n            self._send(due)\n",
     ),
     Mutation(
         "budget not shared",
