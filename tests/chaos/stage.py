@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import docker
 
 from tests.chaos.plan import FIRST_MEMBERS, SESSION_S, SLOW_S, Act, Lane
+from tests.containers import STARTUP_S
 from tests.processes import wait_for
 
 if TYPE_CHECKING:
@@ -236,7 +237,7 @@ class Stage:
             self._members.start(place)
         self._feed.start()
         witness.start()
-        wait_for(lambda: self._target.summary()["batches"] > 0, 60, "the first batch is accepted")
+        wait_for(lambda: self._target.summary()["batches"] > 0, STARTUP_S, "the first batch is accepted")
 
     def heal(self) -> None:
         """Bring back whatever is still gone, and let whoever is blocked begin anew."""
