@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import docker
+from docker.errors import APIError
 
 from tests.chaos.plan import FIRST_MEMBERS, SESSION_S, SLOW_S, Act, Lane
 from tests.containers import STARTUP_S
@@ -21,6 +22,8 @@ from tests.processes import wait_for
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
+
+    from docker.models.containers import Container
 
     from tests.chaos.feed import Feed
     from tests.chaos.members import Members
@@ -219,7 +222,7 @@ class Stage:
         client = docker.from_env()
         try:
             container = client.containers.get(self._registry.get_container_id())
-            container.pause()
+            wait_for(lambda: _paused(container), STARTUP_S, "the registry is frozen")
             try:
                 self._feed.use(schema)
                 self._last(act)
@@ -247,3 +250,12 @@ class Stage:
             self._members.start(place)
         time.sleep(SESSION_S / 2)  # until a member that has just begun says how it is
         self._members.restart_blocked()
+
+
+def _paused(container: Container) -> bool:
+    """Whether it is frozen; on a busy machine Docker may give up."""
+    try:
+        container.pause()
+    except APIError:
+        return False
+    return True
