@@ -57,11 +57,11 @@ bench: install  ## the figures of the README, made again
 	$(BIN)/python -m benchmarks.road
 
 pins: install  ## write the requirement files anew from pyproject.toml
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --upgrade --no-header \
+	$(BIN)/uv pip compile --quiet --no-strip-extras --universal --generate-hashes --no-emit-index-url --no-emit-find-links --upgrade --no-header \
 		pyproject.toml -o requirements/run.txt
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
+	$(BIN)/uv pip compile --quiet --no-strip-extras --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
 		-c requirements/run.txt --group dev pyproject.toml -o requirements/dev.txt
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
+	$(BIN)/uv pip compile --quiet --no-strip-extras --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
 		-c requirements/dev.txt --group build -o requirements/build.txt
 
 clean:  ## remove what the targets made

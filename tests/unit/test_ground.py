@@ -24,7 +24,8 @@ def _pins(name: str) -> dict[str, str]:
     """The pinned version by name of package."""
     text = (ROOT / "requirements" / name).read_text()
     return {
-        canonicalize_name(found[1]): found[2] for found in re.finditer(r"^([\w.-]+)==([^\s;]+)", text, re.MULTILINE)
+        canonicalize_name(found[1]): found[2]
+        for found in re.finditer(r"^([\w.-]+)(?:\[[\w,-]+\])?==([^\s;]+)", text, re.MULTILINE)
     }
 
 
