@@ -45,7 +45,9 @@ class Brake:
     """Counts over a sliding number of records.
 
     Each record passes twice, when it comes in and with the batch that settles it, and may be found bad either time. A
-    batch may hold many more records than the slide of those that came in, so it is held against its own number.
+    batch may hold many more records than the slide of those that came in, so it is held against its own number. A list
+    without bad records never trips it: there is nothing to keep from the dead letters, and a batch that was on its way
+    when the brake tripped is settled once it is accepted.
     """
 
     def __init__(self, limits: BrakeLimits, released: int = 0) -> None:
@@ -72,7 +74,7 @@ class Brake:
             self._released_in -= records
             return False
         self._in.add(records, bad)
-        return self._too_many(self._out)
+        return bad > 0 and self._too_many(self._out)
 
     def trips_on_batch(self, records: int, bad: int) -> bool:
         """Count the `records` that a batch settles, `bad` of them refused by Target; whether that is too many."""
@@ -80,7 +82,7 @@ class Brake:
             self._released_out -= records
             return False
         self._out.add(records, bad)
-        return self._too_many(self._out)
+        return bad > 0 and self._too_many(self._out)
 
     def would_trip_on_batch(self, records: int, bad: int) -> bool:
         """Whether `trips_on_batch` would say yes; counts nothing."""
@@ -88,7 +90,7 @@ class Brake:
             return False
         out = copy.deepcopy(self._out)
         out.add(records, bad)
-        return self._too_many(out)
+        return bad > 0 and self._too_many(out)
 
     def _too_many(self, out: _Slide) -> bool:
         bad, records = self._in.bad + out.bad, max(self._in.records, out.records)

@@ -147,6 +147,15 @@ def test_the_refused_of_a_large_good_batch_do_not_excuse_the_next() -> None:
     assert brake.trips_on_batch(10_000, 200)
 
 
+def test_a_good_batch_passes_a_brake_that_has_tripped() -> None:
+    """A batch without bad records is settled although others tripped the brake while it was on its way."""
+    brake = Brake(BrakeLimits(share=0.01, of=1_000, at_least=5))
+    assert brake.trips(100, 50)
+    assert not brake.would_trip_on_batch(100, 0)
+    assert not brake.trips_on_batch(100, 0)
+    assert brake.trips_on_batch(100, 1)
+
+
 def test_asking_the_brake_counts_nothing() -> None:
     """While a batch is searched the brake is asked again and again about the same rows."""
     brake = Brake(BrakeLimits())
