@@ -20,6 +20,7 @@ Protocol = Literal["classic", "consumer"]
 
 SESSION_S = 6.0  # a silent member is given up after that
 TIMEOUT_S = 17.0  # of one call to Target
+ALONE_S = 30.0  # at the beginning a member wakes into a slow call, with all else well
 SLOW_S = 15.0  # within that, and longer than a new member takes to its first call, on a busy machine too
 FIRST_MEMBERS = (1, 2, 3)
 SPARE_MEMBERS = (4, 5)
@@ -139,8 +140,8 @@ def _dealt(chance: random.Random, kinds: Sequence[str], first: str | None = None
 
 
 def _members(chance: random.Random, peace: float) -> Iterator[Act]:
-    present, spare, now = list(FIRST_MEMBERS), list(SPARE_MEMBERS), 8.0
-    for dealt in _dealt(chance, MEMBERS):
+    present, spare, now = list(FIRST_MEMBERS), list(SPARE_MEMBERS), 3.0
+    for dealt in _dealt(chance, MEMBERS, first="wake_while_slow"):
         kind = dealt
         if kind in {"add", "join_while_slow"} and not spare:
             kind = "remove"
@@ -166,16 +167,16 @@ def _members(chance: random.Random, peace: float) -> Iterator[Act]:
 
 
 def _brokers(chance: random.Random, peace: float) -> Iterator[Act]:
-    now = 14.0
+    now = ALONE_S
     for kind in _dealt(chance, BROKERS):
         # A letter that was not waited for shows once a batch after it is accepted and committed.
         lasts_s = chance.uniform(14.0, 18.0) if kind == "letters_need_all" else chance.uniform(6.0, 12.0)
         yield Act(now, "brokers", kind, lasts_s, chance.randrange(12))
-        now += lasts_s + peace * chance.uniform(12.0, 18.0)  # to be in sync again, and some peace
+        now += lasts_s + peace * chance.uniform(10.0, 15.0)  # to be in sync again, and some peace
 
 
 def _target(chance: random.Random, peace: float, seconds: float) -> Iterator[Act]:
-    now = 6.0
+    now = ALONE_S
     # The refused row comes first, since after the throttles of its round the pace is slow.
     for kind in _dealt(chance, TARGET, first="poison"):
         if kind == "poison" and now > seconds - SEARCH_S:
@@ -204,7 +205,7 @@ def _fault(kind: str, chance: random.Random) -> tuple[dict[str, Any], float]:
 
 
 def _registry(chance: random.Random, peace: float) -> Iterator[Act]:
-    now = chance.uniform(15.0, 35.0)
+    now = ALONE_S + chance.uniform(5.0, 25.0)
     while True:
         lasts_s = chance.uniform(6.0, 12.0)
         yield Act(now, "registry", "down", lasts_s)

@@ -152,8 +152,8 @@ class Stage:
             case "wake_while_slow":
                 members.freeze(place)
                 self._sleeping.wait(SESSION_S + 2.0)
-                # With brokers and registry well, so that it does get to a call of its own meanwhile.
-                with self._lanes["brokers"], self._lanes["registry"]:
+                # With all else well, so that the call is applied, and the member comes to one of its own meanwhile.
+                with self._lanes["brokers"], self._lanes["registry"], self._lanes["target"]:
                     self._while_slow(partial(members.thaw, place))
 
     def _while_slow(self, come: Callable[[], None]) -> None:
