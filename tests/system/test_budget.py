@@ -123,7 +123,7 @@ def test_no_minute_holds_more_calls_than_the_account_has(tmp_path: Path, kafka: 
                     more_calls(target, 6, 30)
                 more_calls(target, 6, 22)
                 feed.stop()
-                wait_for(lambda: target.summary()["profiles"] == feed.written, 60, "all arrived")
+                wait_for(lambda: target.summary()["profiles"] == feed.written, 180, "all arrived")
         summary = target.summary()
     print(f"\n{summary['most_calls_in_60_s']} calls in the busiest minute, {summary['calls']}")  # noqa: T201 (the point)
     # What became of batches is asked for within the budget too, also of such as the account has forgotten.
