@@ -79,3 +79,21 @@ def connection(properties: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in properties.items()
         if name not in _CONSUMER_ONLY and not name.startswith(_CONSUMER_PREFIX)
     }
+
+
+def alone(properties: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The consumer's properties for one that joins no group, commits nothing and is told where a log ends.
+
+    Args:
+        properties: of the service's consumer.
+        name: appended to the group's name, which librdkafka demands.
+    """
+    own = {
+        "group.id": f"{properties['group.id']}-{name}",
+        "group.protocol": "classic",
+        "enable.auto.commit": False,
+        "enable.partition.eof": True,
+        "auto.offset.reset": "earliest",  # what retention has removed is skipped
+        "error_cb": lambda _error: None,  # whoever reads tells of silence, or the cause
+    }
+    return {key: value for key, value in properties.items() if key != "group.instance.id"} | own

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
 
 from connector.errors import FatalError
+from connector.kafka.properties import alone
 from connector.records import Partition
 
 if TYPE_CHECKING:
@@ -43,16 +44,8 @@ class Ranges:
             committed: whether only records of committed transactions are given.
         """
         self.reached: dict[Partition, int] = {}
-        own = {
-            "group.id": f"{properties['group.id']}-{name}",
-            "group.protocol": "classic",
-            "enable.auto.commit": False,
-            "enable.partition.eof": True,
-            "auto.offset.reset": "earliest",  # what retention has removed is skipped
-            "isolation.level": "read_committed" if committed else "read_uncommitted",
-            "error_cb": lambda _error: None,  # silence is told after its time-out
-        }
-        self._consumer = Consumer({k: v for k, v in properties.items() if k != "group.instance.id"} | own)
+        isolation = "read_committed" if committed else "read_uncommitted"
+        self._consumer = Consumer(alone(properties, name) | {"isolation.level": isolation})
 
     def __enter__(self) -> Self:
         return self

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from connector.kafka.causes import Causes, plain
+from connector.kafka.properties import alone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -72,16 +73,8 @@ class Reread:
             properties: of the service's consumer.
             clock: monotonic, in seconds.
         """
-        own = {
-            "group.id": f"{properties['group.id']}-reread",
-            "group.protocol": "classic",
-            "enable.auto.commit": False,
-            "enable.partition.eof": True,
-            "auto.offset.reset": "earliest",
-            "fetch.wait.max.ms": 10,  # a fetch at the end of the log must not hold up the next one
-            "error_cb": lambda _error: None,  # the causes are told
-        }
-        self._properties = {name: value for name, value in properties.items() if name != "group.instance.id"} | own
+        # A fetch at the end of the log must not hold up the next one.
+        self._properties = alone(properties, "reread") | {"fetch.wait.max.ms": 10}
         self._clock = clock
         self._closing = threading.Event()
 
