@@ -139,8 +139,10 @@ class Road:
         """Make this the topic's newest schema; gives its id."""
         return self.registry.register_schema(f"{TOPIC}-value", Schema(json.dumps(schema), "AVRO"))
 
-    def produce_raw(self, value: bytes | None, key: bytes = b"raw") -> None:
-        self.producer.produce(TOPIC, value, key=key)
+    def produce_raw(self, value: bytes | None, key: bytes = b"raw", *, times: int = 1) -> None:
+        """As many records, all in one piece, so that they are seldom fetched apart."""
+        for _ in range(times):
+            self.producer.produce(TOPIC, value, key=key)
         self.producer.flush(20)
 
     def member(self, **changes: Any) -> AbstractAsyncContextManager[Watcher]:

@@ -58,8 +58,7 @@ async def blocked(member: Watcher, words: str) -> None:
 
 async def test_a_released_brake_lets_bad_records_become_dead_letters(it: Road) -> None:
     """An operator who says that these records are bad gets them out of the way, and all others arrive."""
-    for _ in range(BAD):
-        it.produce_raw(b"no framing at all")
+    it.produce_raw(b"no framing at all", times=BAD)
     async with it.member() as member:
         await blocked(member, f"{BAD} framing")
         assert it.committed() < BAD
@@ -74,15 +73,13 @@ async def test_a_released_brake_lets_bad_records_become_dead_letters(it: Road) -
 
 async def test_a_release_ends_with_the_records_asked_for(it: Road) -> None:
     """After them the brake counts from zero, and trips again."""
-    for _ in range(BAD):
-        it.produce_raw(b"no framing at all")
+    it.produce_raw(b"no framing at all", times=BAD)
     async with it.member() as member:
         await blocked(member, "framing")
         assert await unblock(member, records=1) == 202
         await until(lambda: it.committed() == BAD)
         before = member.dead[Reason.FRAMING]  # on a busy machine some were letters before they were too many
-        for _ in range(BAD):
-            it.produce_raw(b"no framing at all")
+        it.produce_raw(b"no framing at all", times=BAD)
         await blocked(member, "framing")
         assert member.dead[Reason.FRAMING] < before + BAD
 
@@ -96,8 +93,7 @@ async def test_only_the_brake_is_released(it: Road) -> None:
         it.simulator.faults.clear()
         assert await unblocked(member, records=10_000) == (202, {"starting_over": True, "records": 0})
         await until(it.arrived)
-        for _ in range(BAD):
-            it.produce_raw(b"no framing at all")
+        it.produce_raw(b"no framing at all", times=BAD)
         await blocked(member, "framing")
         assert member.dead.get(Reason.FRAMING, 0) < BAD  # those that came in before they were too many
         assert await unblocked(member, records=100) == (202, {"starting_over": True, "records": 100})
@@ -109,7 +105,7 @@ async def test_changed_settings_heal_the_brake(it: Road) -> None:
     it.produce(range(BAD), city="Graz, Austria")
     for attributes in it.expected.values():
         attributes["city"] = "Graz  Austria"
-    async with it.member() as member:
+    async with it.member(dead_letters__brake__at_least=1) as member:  # however many come in at a time
         await blocked(member, "in city")
         change(member, sources__unsafe_text="replace")
         await until(it.arrived)
@@ -121,7 +117,7 @@ async def test_a_restart_heals_the_brake(it: Road) -> None:
     it.produce(range(BAD), city="Graz, Austria")
     for attributes in it.expected.values():
         attributes["city"] = "Graz  Austria"
-    async with it.member() as member:
+    async with it.member(dead_letters__brake__at_least=1) as member:
         await blocked(member, "in city")
     async with it.member(sources__unsafe_text="replace"):
         await until(it.arrived)
@@ -145,7 +141,7 @@ async def test_settings_with_a_problem_stay_unread(it: Road, capfd: pytest.Captu
         await until(lambda: Part.PIPELINE in member.troubles)
         member.config.write_text(good)
         change(member, dead_letters__brake__at_least=BAD + 1)
-        await until(lambda: member.dead == {Reason.UNSAFE_TEXT: BAD})
+        await until(lambda: member.dead.get(Reason.UNSAFE_TEXT, 0) >= BAD)
         said += capfd.readouterr().out
         assert said.count("the changed settings can't be used") == 1
 
@@ -267,8 +263,7 @@ async def test_what_is_not_blocked_cannot_be_unblocked(it: Road) -> None:
 
 async def test_a_blocked_member_stays_in_its_group(it: Road) -> None:
     """It keeps its partitions, so that nobody else runs into the same."""
-    for _ in range(BAD):
-        it.produce_raw(b"no framing at all")
+    it.produce_raw(b"no framing at all", times=BAD)
     async with it.member() as member:
         await blocked(member, "framing")
         assert member.partitions == 4

@@ -13,7 +13,7 @@ from connector.kafka.embedded import Api
 from connector.records import Reason
 from connector.simulator.faults import FaultKind
 from connector.telemetry import Part
-from tests.embedded.road import TOPIC, Watcher, road, until
+from tests.embedded.road import Watcher, road, until
 from tests.embedded.test_blocked import BAD, blocked, change, unblock
 
 if TYPE_CHECKING:
@@ -26,13 +26,6 @@ if TYPE_CHECKING:
 async def on_the_wire(it: Road) -> None:
     """Until the slow call has begun."""
     await until(lambda: not it.simulator.faults.active())
-
-
-def produce_bad(it: Road) -> None:
-    """So many bad records at once that the brake trips."""
-    for _ in range(BAD):
-        it.producer.produce(TOPIC, b"no framing at all", key=b"raw")
-    it.producer.flush(20)
 
 
 @pytest.mark.parametrize(
@@ -72,14 +65,14 @@ async def test_a_life_that_starts_over_lets_the_call_on_the_wire_end(tmp_path: P
         it.simulator.faults.add(FaultKind.SLOW, times=1, delay_s=4.0)
         async with it.member() as member:
             await on_the_wire(it)
-            produce_bad(it)
+            it.produce_raw(b"no framing at all", times=BAD)
             await blocked(member, "framing")
             assert member.outcomes == []
             if way == "unblock":
                 assert await unblock(member) == 202
             else:
                 change(member, dead_letters__brake__at_least=BAD + 1)
-            await until(lambda: member.dead == {Reason.FRAMING: BAD})
+            await until(lambda: member.dead.get(Reason.FRAMING, 0) >= BAD)
         assert "hung_up" not in it.simulator.summary().calls
         assert member.outcomes[:1] == ["accepted"]
         assert it.committed() == BAD + 10
@@ -119,7 +112,7 @@ async def test_a_blocked_service_sends_nothing(tmp_path: Path) -> None:
         it.simulator.faults.add(FaultKind.SERVER_ERROR)
         async with it.member() as member:
             await until(lambda: bool(member.outcomes))
-            produce_bad(it)
+            it.produce_raw(b"no framing at all", times=BAD)
             await blocked(member, "framing")
             it.simulator.faults.clear()
             calls = len(member.outcomes)
@@ -139,7 +132,7 @@ async def test_what_blocks_the_batch_in_flight_is_told_too(tmp_path: Path) -> No
         it.simulator.faults.add(FaultKind.REDIRECT)
         async with it.member() as member:
             await until(lambda: len(it.simulator.faults.active()) == 1)
-            produce_bad(it)
+            it.produce_raw(b"no framing at all", times=BAD)
             await blocked(member, "framing")
             await blocked(member, "target.base_url")
             assert "framing" in member.troubles[Part.PIPELINE]

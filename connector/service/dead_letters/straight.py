@@ -246,8 +246,8 @@ async def replay(
     letters = _Letters(place, planned, copier, stop)
     async with AsyncExitStack() as opened:
         pipeline = _pipeline(settings, place, letters, calls, told, opened)
-        pipeline.partitions(list(letters.assignments))
         pipeline.assigned(list(letters.assignments.values()), dict.fromkeys(letters.assignments, 0))
+        pipeline.partitions(list(letters.assignments))  # after it: until they are told no call is made
         await pipeline.run(letters, stop)
         await letters.mark()
     if pipeline.blocked_by:
