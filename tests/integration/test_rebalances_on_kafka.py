@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +15,7 @@ from connector.simulator.faults import FaultKind
 from connector.telemetry import Part
 from tests.containers import KAFKA_IMAGE, Kafka, missing
 from tests.embedded.road import until as once
+from tests.embedded.test_rebalances import owner
 from tests.integration.kafka_road import CUSTOMER, PARTITIONS, KafkaRoad, kafka_road, paused, transactions
 
 if TYPE_CHECKING:
@@ -124,6 +126,31 @@ async def test_a_topic_that_is_deleted_is_told_and_waited_for(
             await until(it.arrived)
             await until(lambda: Part.KAFKA not in member.troubles)
         await it.all_committed()
+
+
+@protocols
+async def test_what_is_settled_while_a_revoke_waits_is_committed(kafka: Kafka, properties: dict[str, Any]) -> None:
+    """The call on the wire ends, its offsets are stored while the partitions are still ours, and go with them.
+
+    Not on the embedded broker: where a member is slow to sync, it begins another rebalance, and refuses commits in it.
+    """
+    topic = f"settled.{uuid.uuid4()}"
+    kafka.create_topic(topic, partitions=PARTITIONS)
+    producer = Producer({"bootstrap.servers": kafka.address})
+    for number in range(PARTITIONS * 10):
+        producer.produce(topic, b"x", partition=number % PARTITIONS)
+    assert producer.flush(30) == 0
+    own = {**properties, "group.id": topic}
+    async with owner(kafka.address, topic=topic, own=own) as first:
+        await until(lambda: first.records() == PARTITIONS * 10)
+        first.may_let_go.clear()
+        async with owner(kafka.address, topic=topic, own=own) as second:
+            await until(lambda: first.revokes == [False])
+            first.source.store(dict.fromkeys(first.held.values(), 10))
+            first.may_let_go.set()
+            await until(lambda: len(first.held) == 2 == len(second.held))
+            await asyncio.sleep(1)
+            assert second.records() == 0
 
 
 @pytest.mark.parametrize(
