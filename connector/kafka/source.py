@@ -14,6 +14,7 @@ as one.
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import queue
 import threading
 import time
@@ -29,7 +30,7 @@ from connector.kafka.lifeline import Lifeline
 from connector.kafka.listener import Teller
 from connector.kafka.membership import Membership
 from connector.kafka.pulse import Pulse
-from connector.kafka.troubles import is_refusal, meaning
+from connector.kafka.troubles import is_fatal, is_refusal, meaning
 from connector.telemetry import Part
 
 if TYPE_CHECKING:
@@ -101,6 +102,7 @@ class Source:
         self._consumer = self._client()
         self._silent_polls = self._polls = 0
         self._refused_at = float("inf")
+        self._given_up = False
         self._thread = threading.Thread(target=self._run, name="kafka-consumer", daemon=True)
 
     def _client(self) -> Consumer:
@@ -158,7 +160,7 @@ class Source:
     async def close(self, timeout_s: float) -> bool:
         """Commit what is stored, leave the group and end the thread; whether that was done in time.
 
-        Librdkafka's close can hang (after a fenced member, for example), hence the bound; the thread is a daemon.
+        Librdkafka's close can hang, hence the bound; the thread is a daemon.
         """
         self._stopping.set()
         if self._thread.ident is not None:
@@ -176,7 +178,7 @@ class Source:
                     self._apply_gate()
                 self._poll()
             self._run_commands()
-            self._consumer.close()
+            (_abandon if self._given_up else Consumer.close)(self._consumer)
         except Exception as error:  # noqa: BLE001 (the edge of the thread: nobody else would hear of it)
             self._fail(FatalError(f"the Kafka consumer failed: {_text(error)}"))
 
@@ -232,6 +234,7 @@ class Source:
 
     def _hear(self, error: KafkaError, topic: str | None = None) -> None:
         """Of a message, or of the client: the `error_cb`, which must not raise."""
+        self._given_up = self._given_up or is_fatal(error)
         match meaning(error, self._options.properties["group.id"], topic):
             case FatalError() as fatal:
                 self._fail(fatal)
@@ -279,6 +282,15 @@ class Source:
 
 def _is_end(error: KafkaError) -> bool:
     return error.code() == KafkaError._PARTITION_EOF
+
+
+def _abandon(consumer: Consumer) -> None:
+    """See to it that nobody ever closes or frees a client that librdkafka has given up, which idles until we exit.
+
+    Its close never returns, and a thread of it takes a whole core meanwhile (librdkafka 2.16.0, after a fenced member):
+    a group that failed for good refuses to be closed, and the client waits for just that.
+    """
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(consumer))
 
 
 def _text(error: Exception) -> str:

@@ -39,6 +39,12 @@ def is_refusal(error: Error) -> bool:
     return error.name() in _REFUSALS
 
 
+def is_fatal(error: Error) -> bool:
+    """Whether librdkafka has given this client up for good."""
+    # What is raised to the client carries the flag; what reaches `error_cb` only the code.
+    return error.fatal() or error.name() in {"_FATAL", "FENCED_INSTANCE_ID"}
+
+
 def meaning(error: Error, group: str, topic: str | None = None) -> FatalError | str | None:
     """What an error of the consumer means.
 
@@ -56,8 +62,7 @@ def meaning(error: Error, group: str, topic: str | None = None) -> FatalError | 
             f"there is no offset to go on from, and auto.offset.reset is error ({error.str()}); stop all replicas and"
             " set the group's offsets, or set earliest, which goes on with the oldest record that Kafka still has"
         )
-    # What is raised to the client carries the flag; what reaches `error_cb` only the code.
-    if error.fatal() or error.name() in {"_FATAL", "FENCED_INSTANCE_ID"}:
+    if is_fatal(error):
         return FatalError(f"Kafka ended the membership of this consumer: {error.str()}")
     if is_refusal(error):
         return f"the consumer can't connect to a broker: {cause(error.str())}"

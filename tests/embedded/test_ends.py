@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -168,3 +169,5 @@ async def test_a_full_window_hides_no_end_of_the_membership(tmp_path: Path) -> N
         it.simulator.faults.add(FaultKind.SERVER_ERROR)
         with pytest.raises(FatalError, match="ended the membership"):
             await fence_while_full(it)
+        # Librdkafka would never end the client, and take a core for it until the process goes.
+        assert "kafka-consumer" not in {thread.name for thread in threading.enumerate()}
