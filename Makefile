@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
-WORKERS ?= 4
+WORKERS ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help install fmt lint type imports security audit test check chaos chaos-mutations demo bench pins clean
@@ -40,7 +40,7 @@ security: install  ## bandit: what is known to be dangerous
 audit: install  ## pip-audit: known vulnerabilities of the pinned packages, where their list can be had
 	$(BIN)/python .ci/audit.py requirements/dev.txt requirements/build.txt
 
-test: install  ## every test, WORKERS=4 files at a time, as most of them wait; those that need Docker skip without it and say so
+test: install  ## every test, WORKERS=3 files at a time, as most of them wait; those that need Docker skip without it and say so
 	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report=term
 
 check: lint type imports security audit test  ## what CI calls: lint, types, imports, bandit, pip-audit, tests
