@@ -39,7 +39,7 @@ async def test_a_stop_lets_the_call_on_the_wire_end(tmp_path: Path, changes: dic
     async with road(tmp_path) as it:
         it.produce(range(100))
         it.simulator.faults.add(FaultKind.SLOW, times=1, delay_s=3.0)
-        async with it.member(service__drain="100ms", **changes) as member:
+        async with it.member(service__drain="100ms", window__max_age="2s", **changes) as member:
             await on_the_wire(it)
         assert it.arrived()
         assert "hung_up" not in it.simulator.summary().calls
