@@ -180,7 +180,7 @@ def test_a_tripped_brake_heals_without_a_restart(tmp_path: Path, kafka: Kafka, r
         for words in ("Blocked", "framing", topic, "target-connector unblock"):
             assert words in page
         assert "blocked for " in command("status", "--port", port(service)).out
-        assert crash.committed(kafka.address, topic, topic) == 0
+        assert crash.committed(kafka.address, topic, topic) < BAD  # those that came in before they were too many
         if way == "unblock":
             done = command("unblock", "--records", "100", "--port", port(service))
             assert (done.code, done.out) == (0, "starting over; the brake lets 100 records pass\n")

@@ -165,12 +165,15 @@ def test_that_passes(): ...
 """
 
 
+OURS = {"TESTS_REQUIRE_ALL", "PYTEST_ADDOPTS"}  # of the run that this one is a part of
+
+
 def _pytest(folder: Path, text: str, **environment: str) -> str:
     """The last line of a pytest run of this one file, under our conftest."""
     (folder / "test_it.py").write_text(text)
     (folder / "pytest.ini").write_text("[pytest]\n")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "tests.conftest", str(folder)]
-    inherited = {name: value for name, value in os.environ.items() if name != "TESTS_REQUIRE_ALL"}
+    inherited = {name: value for name, value in os.environ.items() if name not in OURS}
     run = subprocess.run(
         command, cwd=ROOT, env=inherited | environment, capture_output=True, text=True, timeout=60, check=False
     )
