@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
 
 from connector.kafka.assignments import Assignments
 from connector.records import Partition
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from connector.telemetry import Telemetry
 
 COMMITTED_TIMEOUT_S = 2.0  # an assignment waits for it, and does without if the coordinator does not answer
+# So long after a topic was made anew, what the group has committed may be the old one's offsets: the rebalance that it
+# causes (10 s at most until a member sees it, 10 s for a call on the wire) has then come to an end.
+ANEW_S = 60.0
 
 
 class Membership:
@@ -35,14 +38,16 @@ class Membership:
         ours: the numbers of what is ours to deliver; replaced, never changed, so that any thread may read it.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (who is told, and what the consumer thread lends)
         self,
         teller: Teller,
         telemetry: Telemetry,
         revoke_timeout_s: float,
         *,
+        incremental: bool,
         store_first: Callable[[], None],
         joined: Callable[[], None],
+        clock: Callable[[], float],
     ) -> None:
         """Put the parts together.
 
@@ -50,17 +55,22 @@ class Membership:
             teller: tells the pipeline.
             telemetry: tells the operator.
             revoke_timeout_s: how long a revoke waits.
+            incremental: whether the group's rebalances are.
             store_first: runs the commands that wait, once the call on the wire is over.
             joined: called when partitions have come, within the callback.
+            clock: seconds that never decrease.
         """
         self.assignments = Assignments()
         self.ours: frozenset[int] = frozenset()
         self._teller = teller
         self._telemetry = telemetry
         self._revoke_timeout_s = revoke_timeout_s
+        self._incremental = incremental
         self._highest: dict[Partition, int] = {}
+        self._anew: dict[str, float] = {}  # when each topic was seen to be made anew
         self._store_first = store_first
         self._joined = joined
+        self._clock = clock
 
     def join(self, consumer: Consumer, topics: Sequence[str]) -> None:
         """Be a member by way of this consumer from now on; whatever was ours by another one is lost."""
@@ -95,7 +105,8 @@ class Membership:
         return self._highest.get(partition, 0)
 
     def reread(self, topic: str) -> None:
-        """The topic was made anew: begin with its first records."""
+        """The topic was made anew: begin with its first records, also in what comes to us soon."""
+        self._anew[topic] = self._clock()
         remade = self.assignments.remake(topic)
         self.tell_remade(remade)
         for one in remade:
@@ -113,6 +124,7 @@ class Membership:
             return  # one that was given up, while it closes
         starts = self._committed(partitions)
         self._note(starts)
+        starts = self._begin_anew(partitions, starts)
         assignments = self.assignments.add(_named(partitions), starts)
         self.ours = self.assignments.numbers()
         self._teller.assigned(assignments, starts)
@@ -120,6 +132,21 @@ class Membership:
         with contextlib.suppress(KafkaException):
             consumer.resume(partitions)
         self._joined()
+
+    def _begin_anew(self, partitions: list[TopicPartition], starts: dict[Partition, int]) -> dict[Partition, int]:
+        """Assign by ourselves what is of a topic just made anew, from its first record; returns the starts left.
+
+        An owner that knew nothing of it yet may have committed offsets of the old topic.
+        """
+        now = self._clock()
+        anew = {topic for topic, seen_at in self._anew.items() if now - seen_at < ANEW_S}
+        fresh = [one for one in partitions if one.topic in anew]
+        if not fresh:
+            return starts
+        for one in fresh:
+            one.offset = OFFSET_BEGINNING
+        (self._consumer.incremental_assign if self._incremental else self._consumer.assign)(partitions)
+        return {partition: offset for partition, offset in starts.items() if partition.topic not in anew}
 
     def _committed(self, partitions: list[TopicPartition]) -> dict[Partition, int]:
         """Where the group is, as far as its coordinator says so in time: from there a jump is told."""

@@ -72,6 +72,12 @@ def consumer(bootstrap_servers: str, group_id: str, properties: Mapping[str, Any
     return merged
 
 
+def is_incremental(properties: Mapping[str, Any]) -> bool:
+    """Whether the group moves partitions one by one, as the consumer's complete properties say."""
+    strategy = str(properties.get("partition.assignment.strategy", "cooperative-sticky"))  # none: the newer protocol
+    return strategy.strip() == "cooperative-sticky"
+
+
 def connection(properties: Mapping[str, Any]) -> dict[str, Any]:
     """What of the consumer's properties a producer or an admin client takes too."""
     return {

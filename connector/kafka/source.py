@@ -29,6 +29,7 @@ from connector.kafka.gate import Gate
 from connector.kafka.lifeline import Lifeline
 from connector.kafka.listener import Teller
 from connector.kafka.membership import Membership
+from connector.kafka.properties import is_incremental
 from connector.kafka.pulse import Pulse
 from connector.kafka.troubles import is_fatal, is_refusal, meaning
 from connector.telemetry import Part
@@ -95,8 +96,10 @@ class Source:
             self._teller,
             telemetry,
             options.revoke_timeout_s,
+            incremental=is_incremental(options.properties),
             store_first=self._run_commands,
             joined=self._go_on,
+            clock=clock,
         )
         self._lifeline = Lifeline(options.properties)
         self._consumer = self._client()

@@ -17,6 +17,7 @@ from tests.containers import KAFKA_IMAGE, Kafka, missing
 from tests.embedded.road import until as once
 from tests.embedded.test_rebalances import owner
 from tests.integration.kafka_road import CUSTOMER, PARTITIONS, KafkaRoad, kafka_road, paused, transactions
+from tests.system import crash
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -140,17 +141,17 @@ async def test_what_is_settled_while_a_revoke_waits_is_committed(kafka: Kafka, p
     for number in range(PARTITIONS * 10):
         producer.produce(topic, b"x", partition=number % PARTITIONS)
     assert producer.flush(30) == 0
-    own = {**properties, "group.id": topic}
-    async with owner(kafka.address, topic=topic, own=own) as first:
+    async with owner(kafka.address, topic=topic, group=topic, own=properties) as first:
         await until(lambda: first.records() == PARTITIONS * 10)
         first.may_let_go.clear()
-        async with owner(kafka.address, topic=topic, own=own) as second:
+        async with owner(kafka.address, topic=topic, group=topic, own=properties) as second:
             await until(lambda: first.revokes == [False])
             first.source.store(dict.fromkeys(first.held.values(), 10))
             first.may_let_go.set()
             await until(lambda: len(first.held) == 2 == len(second.held))
             await asyncio.sleep(1)
             assert second.records() == 0
+    assert crash.committed(kafka.address, topic, topic) == PARTITIONS * 10
 
 
 @pytest.mark.parametrize(
