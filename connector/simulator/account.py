@@ -170,6 +170,11 @@ class Account:
         """An mbox call of this visitor."""
         self.profiles.visit(profile_id, self._clock())
 
+    def reversals(self) -> list[tuple[float, float, int]]:
+        """Which rows lowered the version attribute: seconds since the row they replaced, and since them; how many."""
+        now = self._clock()
+        return [(now - then, now - at, rows) for (then, at), rows in self.profiles.reversals.items()]
+
     def summary(self) -> Summary:
         """What happened so far."""
         profiles = self.profiles
@@ -181,7 +186,7 @@ class Account:
             rows=self._rows,
             ingesting=len(self._queue),
             duplicate_rows=profiles.duplicate_rows,
-            went_backwards=profiles.went_backwards,
+            went_backwards=profiles.reversals.total(),
             profiles=len(profiles),
             refusals=dict(self._refusals),
         )

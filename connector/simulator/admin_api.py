@@ -41,6 +41,7 @@ class AdminApi:
             web.get("/simulator/profiles", self._profiles),
             web.get("/simulator/profiles/{id}", self._profile),
             web.get("/simulator/written", self._written),
+            web.get("/simulator/reversals", self._reversals),
             web.post("/simulator/mbox/{id}", self._visit),
             web.get("/simulator/faults", self._list_faults),
             web.post("/simulator/faults", self._add_fault),
@@ -85,6 +86,10 @@ class AdminApi:
         )
         text = "".join((json.dumps({"written": profiles.written}) + "\n", *lines))
         return web.Response(text=text, content_type="application/x-ndjson")
+
+    async def _reversals(self, _: web.Request) -> web.Response:
+        told = self._account.reversals()
+        return web.json_response([dict(zip(("newer_ago_s", "older_ago_s", "rows"), one, strict=True)) for one in told])
 
     async def _visit(self, request: web.Request) -> web.Response:
         self._account.visit(request.match_info["id"])

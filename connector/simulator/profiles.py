@@ -9,6 +9,7 @@ Called by `account`.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
@@ -28,7 +29,8 @@ class ProfileStore(Mapping[str, dict[str, str]]):
     Attributes:
         written: rows so far; the number of the newest one.
         duplicate_rows: rows that changed nothing, as after a batch that was sent twice.
-        went_backwards: rows that lowered the version attribute of their profile.
+        reversals: how many rows lowered the version attribute of their profile, by the time of the row whose version
+            they replaced and their own.
     """
 
     def __init__(self, reading: Reading = "replace", version_attribute: str | None = None) -> None:
@@ -40,7 +42,7 @@ class ProfileStore(Mapping[str, dict[str, str]]):
         self._newest: dict[str, tuple[int, int | None]] = {}  # last row's number, highest version; oldest row first
         self.written = 0
         self.duplicate_rows = 0
-        self.went_backwards = 0
+        self.reversals: Counter[tuple[float, float]] = Counter()
 
     def __getitem__(self, profile_id: str) -> dict[str, str]:
         self._modified[profile_id]  # KeyError, as a mapping's caller expects
@@ -105,10 +107,11 @@ class ProfileStore(Mapping[str, dict[str, str]]):
         if before == after and profile_id in self._modified:
             self.duplicate_rows += 1
             return
+        then = self._modified.get(profile_id, now)
         self._modified[profile_id] = now
         old, new = self._version(before), self._version(after)
         if old is not None and new is not None and new < old:
-            self.went_backwards += 1
+            self.reversals[then, now] += 1
 
     def _note(self, profile_id: str, attributes: Mapping[str, str]) -> None:
         self.written += 1

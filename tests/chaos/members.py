@@ -13,6 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from contextlib import suppress
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from tests.chaos.plan import FIRST_MEMBERS, SESSION_S, SPARE_MEMBERS, TIMEOUT_S
@@ -31,8 +32,8 @@ def settings(  # noqa: PLR0913 (all that differs between two runs)
     *, brokers: str, registry: str, target: str, topic: str, token_file: Path, protocol: Protocol
 ) -> dict[str, Any]:
     """Short time-outs, so that much happens in minutes."""
-    # The consumer protocol takes the session's time-out from the brokers: tests/cluster.py.
-    session = {"session.timeout.ms": int(SESSION_S * 1000), "heartbeat.interval.ms": 1000}
+    # The consumer protocol has no time-outs of a member's own.
+    session = {"session.timeout.ms": int(SESSION_S["classic"] * 1000), "heartbeat.interval.ms": 1000}
     return {
         "kafka": {
             "bootstrap_servers": brokers,
@@ -158,6 +159,20 @@ class Members:
         lines = (line for place in (*FIRST_MEMBERS, *SPARE_MEMBERS) for line in self._lines(place))
         texts = (str(line.get("text", "")) for line in lines if line.get("event") == "trouble")
         return [text for text in texts if text.startswith("blocked")]
+
+    def gained(self) -> list[float]:
+        """When a member was given partitions: Unix times, from the logs."""
+        times = []
+        for place in (*FIRST_MEMBERS, *SPARE_MEMBERS):
+            had = 0
+            for line in self._lines(place):
+                if line.get("event") == "starting":
+                    had = 0
+                elif line.get("event") == "assigned":
+                    if line["partitions"] > had:
+                        times.append(datetime.fromisoformat(line["timestamp"]).timestamp())
+                    had = line["partitions"]
+        return times
 
     def _is_blocked(self, place: int) -> bool:
         port = next((line["port"] for line in reversed(self._lines(place)) if line.get("event") == "listening"), None)

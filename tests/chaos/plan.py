@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 Lane = Literal["members", "brokers", "target", "registry"]
 Protocol = Literal["classic", "consumer"]
 
-SESSION_S = 6.0  # a silent member is given up after that
+# A silent member is given up after that. The newer protocol's is Kafka's default, which the client counts by itself.
+SESSION_S: Mapping[Protocol, float] = {"classic": 6.0, "consumer": 45.0}
 TIMEOUT_S = 17.0  # of one call to Target
 ALONE_S = 30.0  # at the beginning a member wakes into a slow call, with all else well
 SLOW_S = 15.0  # within that, and longer than a new member takes to its first call, on a busy machine too
@@ -87,6 +88,11 @@ class Plan:
     customers: int
     acts: Sequence[Act]
 
+    @property
+    def session_s(self) -> float:
+        """After what time a silent member is given up."""
+        return SESSION_S[self.protocol]
+
     def lane(self, lane: Lane) -> list[Act]:
         """The acts of one lane."""
         return [act for act in self.acts if act.lane == lane]
@@ -109,24 +115,25 @@ def plan(seed: int, seconds: float, protocol: Protocol | None = None, peace: flo
         peace: by how much the times between mishaps are stretched. With 1 there is hardly a moment in which nothing is
             broken, so that most recoveries have to wait for the next one.
     """
+    chance = random.Random(seed)  # noqa: S311 (a plan, no secret)
+    drawn: Protocol = chance.choice(("classic", "consumer"))
+    protocol = protocol or drawn
     lanes: dict[Lane, Callable[[random.Random, float], Iterator[Act]]] = {
-        "members": _members,
+        "members": partial(_members, session_s=SESSION_S[protocol]),
         "brokers": _brokers,
         "target": partial(_target, seconds=seconds),
         "registry": _registry,
     }
     acts: list[Act] = []
     for lane, draw in lanes.items():
-        for act in draw(random.Random(f"{seed} {lane}"), peace):  # noqa: S311 (a plan, no secret)
+        for act in draw(random.Random(f"{seed} {lane}"), peace):  # noqa: S311
             if act.at_s + act.lasts_s > seconds:
                 break
             acts.append(act)
-    chance = random.Random(seed)  # noqa: S311
-    drawn: Protocol = chance.choice(("classic", "consumer"))
     return Plan(
         seed,
         seconds,
-        protocol or drawn,
+        protocol,
         per_second=chance.randrange(500, 901, 50),
         customers=chance.randrange(5_000, 20_001, 1_000),
         acts=sorted(acts, key=lambda act: act.at_s),
@@ -139,7 +146,7 @@ def _dealt(chance: random.Random, kinds: Sequence[str], first: str | None = None
         yield from sorted(chance.sample(kinds, len(kinds)), key=lambda kind: kind != first)
 
 
-def _members(chance: random.Random, peace: float) -> Iterator[Act]:
+def _members(chance: random.Random, peace: float, session_s: float) -> Iterator[Act]:
     present, spare, now = list(FIRST_MEMBERS), list(SPARE_MEMBERS), 3.0
     for dealt in _dealt(chance, MEMBERS, first="wake_while_slow"):
         kind = dealt
@@ -150,9 +157,9 @@ def _members(chance: random.Random, peace: float) -> Iterator[Act]:
         lasts_s = {
             "kill": chance.uniform(0.0, 3.0),
             "stop": chance.uniform(0.0, 2.0),
-            "freeze": SESSION_S + chance.uniform(2.0, 5.0),
+            "freeze": session_s + chance.uniform(2.0, 5.0),
             "join_while_slow": SLOW_S,
-            "wake_while_slow": SESSION_S + 2.0 + SLOW_S,
+            "wake_while_slow": session_s + 2.0 + SLOW_S,
         }.get(kind, 0.0)
         if kind in {"add", "join_while_slow"}:
             which = spare.pop(0)

@@ -101,7 +101,7 @@ def _play(  # noqa: PLR0913, PLR0917 (what `run` was given, and Target)
     )
     members = Members(folder, shared)
     feed = Feed(plan, cluster.addresses, registry.url, topic)
-    witness = Witness(cluster.addresses, topic, target, truth, CALLS_PER_MINUTE)
+    witness = Witness(cluster.addresses, topic, target, truth, CALLS_PER_MINUTE, members.gained)
     stage = Stage(
         cluster=cluster,
         registry=registry,
@@ -110,6 +110,7 @@ def _play(  # noqa: PLR0913, PLR0917 (what `run` was given, and Target)
         feed=feed,
         members=members,
         token_file=token_file,
+        session_s=plan.session_s,
         say=say,
     )
     try:
@@ -171,7 +172,8 @@ def words(told: dict[str, Any]) -> str:
         f"{told['mishaps']} mishaps; {told['records']} records, {told['bad_records']} bad,"
         f" {told['profiles']} profiles, {told['lives']} lives of"
         f" members; {told['batches']} batches, {told['rows']} rows, {told['duplicate_rows']} duplicates"
-        f" ({told['duplicate_share']:.1%}), {told['dead_letters']} dead letters and {told['dead_letters_repeated']}"
+        f" ({told['duplicate_share']:.1%}), {told['resent']} older ones sent again after a move,"
+        f" {told['dead_letters']} dead letters and {told['dead_letters_repeated']}"
         f" again; {sum(told['calls'].values())} calls, {told['most_calls_in_60_s']} in the busiest minute; slowest stop"
         f" {told['slowest_stop_s']} s; {told['looks']} looks, {told['looks_blind']} blind; took {told['took_s']} s,"
         f" {told['cpu_s']} s of CPU"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import docker
 from docker.errors import APIError
 
-from tests.chaos.plan import FIRST_MEMBERS, SESSION_S, SLOW_S, Act, Lane
+from tests.chaos.plan import FIRST_MEMBERS, SLOW_S, Act, Lane
 from tests.containers import STARTUP_S
 from tests.processes import wait_for
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 PARTITIONS = 12
 LANES: tuple[Lane, ...] = ("members", "brokers", "target", "registry")
+SETTLED_S = 3.0  # until a member that has just begun says how it is
 LAST_ACT_S = 180.0  # brokers may take so long to be in sync again
 FIRST_TOKEN = "of the first day"
 
@@ -56,6 +57,7 @@ class Stage:
         feed: Feed,
         members: Members,
         token_file: Path,
+        session_s: float,
         say: Callable[[str], None],
     ) -> None:
         self._cluster = cluster
@@ -65,6 +67,7 @@ class Stage:
         self._feed = feed
         self._members = members
         self._token_file = token_file
+        self._session_s = session_s
         self._say = say
         self._refused = 0
         self._tokens = 0
@@ -151,7 +154,7 @@ class Stage:
                 self._while_slow(partial(members.start, place))
             case "wake_while_slow":
                 members.freeze(place)
-                self._sleeping.wait(SESSION_S + 2.0)
+                self._sleeping.wait(self._session_s + 2.0)
                 # With all else well, so that the call is applied, and the member comes to one of its own meanwhile.
                 with self._lanes["brokers"], self._lanes["registry"], self._lanes["target"]:
                     self._while_slow(partial(members.thaw, place))
@@ -248,7 +251,7 @@ class Stage:
         self._members.notice()
         for place in FIRST_MEMBERS:
             self._members.start(place)
-        time.sleep(SESSION_S / 2)  # until a member that has just begun says how it is
+        time.sleep(SETTLED_S)
         self._members.restart_blocked()
 
 

@@ -18,7 +18,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from tests.chaos.feed import TRUTH, attributes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from tests.chaos.truth import Truth
     from tests.processes import Target
@@ -46,7 +46,9 @@ class Seen:
         looks, blind: how often it looked, and could not.
         ahead: offsets that were ahead of what was settled, in words.
         misaligned: rows in which an attribute held what belongs to another, or to another profile.
-        backwards: rows that replaced a newer one.
+        backwards: rows that replaced a newer one, while nobody was given partitions.
+        resent: those that did so after somebody was given partitions. Whoever is reads what was not committed again,
+            maybe in more windows than one: then a profile goes back, and forward again. At least once, no more.
         disorder: records that did so in the topic already.
         most_calls: in the busiest minute.
         letters: partition and offset of each dead letter, with its reason.
@@ -60,6 +62,7 @@ class Seen:
     ahead: list[str] = field(default_factory=list)
     misaligned: int = 0
     backwards: int = 0
+    resent: int = 0
     disorder: int = 0
     most_calls: int = 0
     letters: dict[tuple[int, int], str] = field(default_factory=dict)
@@ -75,6 +78,24 @@ class _Pending:
     ends: list[int] | None = None  # known once the topic was read after that
 
 
+def overtaken(reversals: Iterable[Mapping[str, float]], gained: Sequence[float], now: float) -> tuple[int, int]:
+    """How many rows replaced a newer one, and how many of others did so after partitions had moved.
+
+    Args:
+        reversals: as the simulator tells them, `newer_ago_s`, `older_ago_s` and `rows`.
+        gained: when somebody was given partitions: Unix times.
+        now: the Unix time at which the simulator told it.
+    """
+    backwards = resent = 0
+    for one in reversals:
+        newer, older, rows = now - one["newer_ago_s"], now - one["older_ago_s"], int(one["rows"])
+        if any(newer < moved <= older for moved in gained):
+            resent += rows
+        else:
+            backwards += rows
+    return backwards, resent
+
+
 def broken_by_now(seen: Seen, calls_per_minute: int) -> dict[str, int]:
     """How often each rule was broken that can be judged at any time."""
     return {
@@ -88,11 +109,20 @@ def broken_by_now(seen: Seen, calls_per_minute: int) -> dict[str, int]:
 class Witness:
     """A thread that looks."""
 
-    def __init__(self, brokers: str, topic: str, target: Target, truth: Truth, calls_per_minute: int) -> None:
+    def __init__(  # noqa: PLR0913, PLR0917 (all that it looks at)
+        self,
+        brokers: str,
+        topic: str,
+        target: Target,
+        truth: Truth,
+        calls_per_minute: int,
+        gained: Callable[[], Sequence[float]],
+    ) -> None:
         self.seen = Seen()
         self._target = target
         self._calls_per_minute = calls_per_minute
         self._truth = truth
+        self._gained = gained
         self._partitions = [TopicPartition(topic, number) for number in range(len(truth.ends()))]
         self._settled = [0] * len(self._partitions)  # all below is settled
         self._committed = [0] * len(self._partitions)
@@ -208,7 +238,10 @@ class Witness:
                 self.seen.accepted[int(number)] = version
 
         summary = self._target.summary()
-        self.seen.backwards, self.seen.most_calls = summary["went_backwards"], summary["most_calls_in_60_s"]
+        self.seen.most_calls = summary["most_calls_in_60_s"]
+        if summary["went_backwards"] != self.seen.backwards + self.seen.resent:
+            told, now = json.loads(self._target.ask("/simulator/reversals")), time.time()
+            self.seen.backwards, self.seen.resent = overtaken(told, self._gained(), now)
 
     def _read_letters(self) -> None:
         _low, end = self._letters.get_watermark_offsets(self._letters_at, timeout=5)

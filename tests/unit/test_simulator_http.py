@@ -406,6 +406,16 @@ async def test_what_was_written_lately_can_be_asked_for() -> None:
         assert (await target.call("GET", "/simulator/written?since=x"))[0] == 400
 
 
+async def test_reversals_can_be_asked_for() -> None:
+    """How long ago a newer row came, and the older one that replaced it."""
+    async with running(SimulatorOptions(version_attribute="v")) as target:
+        await target.update(b"batch=thirdPartyId,v\na,7\nb,7\n")
+        await target.update(b"batch=thirdPartyId,v\na,5\nb,5\n")
+        [told] = await target.told("/simulator/reversals")
+        assert told["rows"] == 2
+        assert told["newer_ago_s"] >= told["older_ago_s"] >= 0
+
+
 @pytest.mark.parametrize("end", [b"", b"\n"], ids=["without a final newline", "with one"])
 async def test_a_fault_can_spare_small_batches(end: bytes) -> None:
     """With `min_rows` a fault strikes batches of so many rows or more, and counts only those."""

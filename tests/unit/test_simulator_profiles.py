@@ -84,7 +84,15 @@ def test_an_older_version_over_a_newer_is_counted(versions: list[str], times: in
     store = ProfileStore(version_attribute="v")
     for now, version in enumerate(versions):
         store.apply({"x": {"v": version}}, now)
-    assert store.went_backwards == times
+    assert store.reversals.total() == times
+
+
+def test_a_reversal_is_told_with_the_times_of_both_rows() -> None:
+    """When the newer row came and when the older one replaced it; a row that changes nothing makes none newer."""
+    store = ProfileStore(version_attribute="v")
+    for now, version in enumerate(["1", "3", "3", "2", "2"]):
+        store.apply({"x": {"v": version}, "y": {"v": version}}, now)
+    assert store.reversals == {(1, 3): 2}
 
 
 def test_a_look_up_gives_a_copy() -> None:
