@@ -40,8 +40,9 @@ security: install  ## bandit: what is known to be dangerous
 audit: install  ## pip-audit: known vulnerabilities of the pinned packages, where their list can be had
 	$(BIN)/python .ci/audit.py requirements/dev.txt requirements/build.txt
 
-test: install  ## every test, WORKERS=3 files at a time, as most of them wait; those that need Docker skip without it and say so
-	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report=term
+test: install  ## every test, WORKERS=3 files at a time, then the chaos run; those that need Docker skip without it and say so
+	$(BIN)/pytest -m "not alone" --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report=term
+	$(BIN)/pytest -m alone
 
 check: lint type imports security audit test  ## what CI calls: lint, types, imports, bandit, pip-audit, tests
 

@@ -22,6 +22,7 @@ SETTLE_S = (
 )
 
 
+@pytest.mark.alone
 @pytest.mark.system
 @pytest.mark.containers
 def test_everything_fails_and_nothing_is_lost(tmp_path: Path, cluster: Cluster, registry: Registry) -> None:
