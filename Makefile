@@ -41,7 +41,7 @@ audit: install  ## pip-audit: known vulnerabilities of the pinned packages, wher
 	$(BIN)/python .ci/audit.py requirements/dev.txt requirements/build.txt
 
 test: install  ## every test, WORKERS=3 files at a time, then the chaos run; those that need Docker skip without it and say so
-	$(BIN)/pytest -m "not alone" --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report=term
+	$(BIN)/pytest -m "not alone" --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report=term --durations=15
 	$(BIN)/pytest -m alone
 
 check: lint type imports security audit test  ## what CI calls: lint, types, imports, bandit, pip-audit, tests
