@@ -106,15 +106,18 @@ class DeadLetterOffice:
     def look(self, batch: Batch, done: Delivered) -> None:
         """Ask the brake while a batch is searched, as finding all of its bad rows may take hours; counts nothing.
 
-        Held against the records of the rows that were judged so far, which are taken to be as many for each row.
+        Held against the records of the rows that were judged so far, which are taken to be as many for each row. Where
+        Target takes no row at all, the rows are not to blame, unless a human has said that they are.
 
         Args:
             batch: knows which records every row was made of.
             done: how far the search is.
 
         Raises:
-            BrakeError: the brake would trip; nothing was stored.
+            BrakeError: the brake would trip, or no row is to blame; nothing was stored.
         """
+        if done.hopeless is not None and not self._brake.released:
+            raise BrakeError(_doubt(f"every row of a batch ({done.hopeless})"))
         traced = _traced(done, batch)
         judged = batch.records * done.judged // max(1, done.given)
         if self._brake.would_trip_on_batch(judged, len(traced)):
@@ -132,7 +135,7 @@ class DeadLetterOffice:
         """
         traced = _traced(done, batch)
         if done.refused and not done.trusted and not self._brake.released:
-            raise BrakeError(_doubt(done))
+            raise BrakeError(_doubt(f"every row of a batch of {done.given}, and accepted none before"))
         self._suspects.extend(_suspect_row(one) for one in traced)
         if self._brake.trips_on_batch(batch.records, len(traced)):
             raise BrakeError(_why(self._suspects))
@@ -192,10 +195,10 @@ def _suspect_row(one: Traced) -> Suspect:
     return Suspect(one.reason, f"a row with {names}", *one.position)
 
 
-def _doubt(done: Delivered) -> str:
+def _doubt(what: str) -> str:
     return (
-        f"Target refuses every row of a batch of {done.given}, and accepted none before; check target.client,"
-        " target.id_type and the attribute names; unblocking lets these records become dead letters"
+        f"Target refuses {what}; check target.client, target.id_type and the attribute names; unblocking lets these"
+        " records become dead letters"
     )
 
 

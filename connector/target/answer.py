@@ -153,7 +153,7 @@ def _retry_after(value: str | None, now: datetime) -> float | None:
         return None
     try:
         seconds = float(value) if value.strip().isdigit() else (_http_date(value) - now).total_seconds()
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):  # OverflowError: a year that no clock reaches
         return None
     return min(max(seconds, 0.0), MAX_RETRY_AFTER_S)
 

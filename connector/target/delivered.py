@@ -33,6 +33,7 @@ class Delivered:
         refused: rows that Target refused alone.
         too_large: rows that are too large alone.
         trusted: Target has accepted a row in the life of this process, so that it is rows which are wrong.
+        hopeless: what Target said, where it took neither the first row that it was given alone nor any probe.
         whole: False if partitions went away meanwhile; then only `calls` means anything.
     """
 
@@ -44,6 +45,7 @@ class Delivered:
     refused: list[Refused] = field(default_factory=list)
     too_large: list[Refused] = field(default_factory=list)
     trusted: bool = True
+    hopeless: str | None = None
     whole: bool = False
 
     @property

@@ -137,14 +137,15 @@ class Delivery:
             rows: as `batchfile.encode` leaves them: ID and one String column per attribute, one row per profile.
             claim: asked before every call, with none on the wire. Once it is not held the delivery ends; while it is
                 in doubt nothing is sent, and then the delivery goes on where it was.
-            look: told after each row that was set apart; may raise BlockedError, as the search may take hours.
+            look: told after each row that was set apart; may raise BlockedError, as the search may take hours, and as
+                Target may refuse whatever it is given.
 
         Returns:
             What became of the rows, in a continuation of the last call, without the loop in between, so that the
             caller can settle an accepted batch before anything else happens.
 
         Raises:
-            BlockedError: no retry can help, or Target refuses every part of the batch.
+            BlockedError: no retry can help, or `look` raised it.
         """
         done = Delivered(given=rows.height)
         fitting, over = batchfile.oversized(rows, self._limits)
@@ -252,11 +253,7 @@ class Delivery:
 
 
 def _search_on(search: Search, answer: Answer, size_bytes: int, done: Delivered) -> bool:
-    """Go on with the search after an answer that is about the rows; whether it was a row alone, which is noted.
-
-    Raises:
-        BlockedError: it takes no row at all, so that the rows are not to blame; none becomes a dead letter.
-    """
+    """Go on with the search after an answer that is about the rows; whether it was a row alone, which is noted."""
     too_large = answer.outcome is Outcome.TOO_LARGE
     row = search.too_large(size_bytes) if too_large else search.refused()
     if row is not None:
@@ -264,9 +261,5 @@ def _search_on(search: Search, answer: Answer, size_bytes: int, done: Delivered)
         kind = done.too_large if too_large else done.refused
         kind.append(Refused(row, f"{answer.text}: {answer.message}{batch}"))
     if search.hopeless:
-        msg = (
-            f"Target refuses every row of a batch ({answer.text}); check target.client, target.id_type and the"
-            " attribute names"
-        )
-        raise BlockedError(msg)
+        done.hopeless = answer.text
     return row is not None

@@ -84,6 +84,22 @@ async def test_a_release_ends_with_the_records_asked_for(it: Road) -> None:
         assert member.dead[Reason.FRAMING] < before + BAD
 
 
+async def test_a_batch_of_bad_rows_only_can_be_released(it: Road) -> None:
+    """Though Target took rows before, the settings may be wrong by now: a human is asked, and can say what it is."""
+    bad = range(100, 112)
+    for number in bad:
+        it.simulator.faults.add(FaultKind.POISON, profile_id=f"customer-{number}")
+    async with it.member() as member:
+        it.produce(range(10))
+        await until(it.arrived)
+        it.produce(bad, good=False)
+        await blocked(member, "Target refuses every row")
+        assert await unblock(member) == 202
+        await until(lambda: member.dead.get(Reason.REFUSED, 0) == len(bad))
+        await until(lambda: it.committed() == 10 + len(bad))
+        assert member.troubles == {}
+
+
 async def test_only_the_brake_is_released(it: Road) -> None:
     """Who unblocks for Target's sake has said nothing of bad records: the brake trips on the next ones as ever."""
     it.produce(range(5))

@@ -161,8 +161,22 @@ def test_a_bomb_is_no_answer(body: bytes) -> None:
     assert judge(200, {}, body, NOW).outcome is Outcome.UNAVAILABLE
 
 
+def dates() -> st.SearchStrategy[str]:
+    """What looks like a date of HTTP's, with any numbers in it."""
+    number = st.integers(0, 10**20)
+    return st.builds(
+        "Mon, {} Jan {} {}:{}:{} {}".format,
+        number,
+        number,
+        number,
+        number,
+        number,
+        st.sampled_from(["GMT", "+9999", ""]),
+    )
+
+
 @settings(deadline=None)  # a busy machine is slow
-@given(st.integers(0, 99_999), st.binary(max_size=300), st.text(max_size=30))
+@given(st.integers(0, 99_999), st.binary(max_size=300), st.text(max_size=30) | dates())
 def test_no_bytes_make_it_fail(status: int, body: bytes, retry_after: str) -> None:
     """Whatever comes back, there is an outcome and a wait within its cap; random bytes are never acceptance."""
     answer = judge(status, {"Retry-After": retry_after}, body, NOW)

@@ -9,7 +9,7 @@ import pytest
 
 from connector import dead_letter_office
 from connector.dead_letter_office import DeadLetterOffice
-from connector.errors import BlockedError
+from connector.errors import BlockedError, BrakeError
 from connector.kafka.brake import Brake, BrakeLimits
 from connector.kafka.reread import Gone
 from connector.profiles.window import Batch
@@ -208,6 +208,19 @@ async def test_few_rows_do_not_become_letters_while_target_took_nothing_at_all(r
         await office.store_rows(done, BATCH)
     assert "gold" not in str(blocked.value)
     assert kept.letters == []
+
+
+@pytest.mark.parametrize("released", [0, 1], ids=["nobody unblocked", "a human unblocked"])
+async def test_a_search_without_hope_ends_unless_the_records_are_known_to_be_bad(released: int) -> None:
+    """Also where Target took rows before: a window may hold bad rows only, and only a human can tell."""
+    office = DeadLetterOffice(Kept(), Brake(BrakeLimits(), released=released), lambda _at: [], Silent())
+    done = refused("b")
+    done.hopeless = "success=false"
+    if released:
+        office.look(BATCH, done)
+        return
+    with pytest.raises(BrakeError, match=r"refuses every row of a batch \(success=false\); check target\.client"):
+        office.look(BATCH, done)
 
 
 async def test_nothing_is_remembered_of_a_row_without_records() -> None:

@@ -220,12 +220,24 @@ async def test_bad_rows_are_found_and_their_siblings_accepted() -> None:
     assert done.calls <= 25
 
 
-async def test_a_target_that_refuses_every_row_blocks() -> None:
-    """Where no half is accepted, it is not a row that is wrong: it blocks, and nothing becomes a dead letter."""
+async def test_a_target_that_refuses_every_row_is_told_at_once() -> None:
+    """Where no half is accepted, it may not be a row that is wrong: whoever looks hears of it, and may end it."""
     delivery, target, _ = make(lambda _: Answer(Outcome.REFUSED, "success=false", "no such client"))
-    with pytest.raises(BlockedError, match="refuses every row"):
-        await delivery.deliver(rows(*map(str, range(64))), OURS_FOR_GOOD)
+
+    def look(done: Delivered) -> None:
+        if done.hopeless is not None:
+            raise BlockedError(done.hopeless)
+
+    with pytest.raises(BlockedError, match="success=false"):
+        await delivery.deliver(rows(*map(str, range(64))), OURS_FOR_GOOD, look)
     assert len(target.bodies) <= 12
+
+
+async def test_a_target_that_refuses_every_row_can_be_searched_to_the_end() -> None:
+    """Nobody ends it: each row is set apart, as after a human said that these are bad."""
+    delivery, _, _ = make(lambda _: Answer(Outcome.REFUSED, "success=false"))
+    done = await delivery.deliver(rows(*map(str, range(9))), OURS_FOR_GOOD)
+    assert (done.whole, len(done.refused), done.rows) == (True, 9, 0)
 
 
 @pytest.mark.parametrize("size", [2, 1000])
