@@ -73,6 +73,7 @@ class DeadLetterTopic:
         self._telemetry = telemetry
         self._clock = clock
         self._closing = threading.Event()
+        self._turn = asyncio.Lock()  # what came in and what was refused are sent at once, by one producer
         self._causes = Causes()
         own = {
             "enable.idempotence": True,
@@ -95,13 +96,14 @@ class DeadLetterTopic:
             CancelledError: closed meanwhile; some letters may not be stored.
         """
         left = list(letters)
-        while left:
-            if self._closing.is_set():
-                raise asyncio.CancelledError
-            left, error = await asyncio.to_thread(self._attempt, left)
-            self._tell(self._judge(error) if left else None)
-            if left:
-                await asyncio.sleep(AGAIN_S)
+        async with self._turn:
+            while left:
+                if self._closing.is_set():
+                    raise asyncio.CancelledError
+                left, error = await asyncio.to_thread(self._attempt, left)
+                self._tell(await asyncio.to_thread(self._judge, error) if left else None)
+                if left:
+                    await asyncio.sleep(AGAIN_S)
 
     def close(self) -> None:
         """Give up what `send` is still trying; nothing is lost, as its offsets are not stored."""
@@ -161,7 +163,7 @@ class DeadLetterTopic:
         self._telemetry.trouble(Part.DEAD_LETTERS, text)
 
     def _judge(self, error: KafkaError | None) -> str:
-        """Why it is tried again, with the remedy; raises where that would not help."""
+        """Why it is tried again, with the remedy; raises where that would not help. May block for a moment."""
         if error is None:
             return self._why_slow()
         if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:

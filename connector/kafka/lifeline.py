@@ -8,6 +8,7 @@ new client helps. The source asks here, from its own thread, while nothing comes
 
 from __future__ import annotations
 
+import ctypes
 from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import KafkaException
@@ -56,3 +57,12 @@ class Lifeline:
             return bool(fresh.describe_cluster(request_timeout=FRESH_TIMEOUT_S).result(FRESH_TIMEOUT_S).nodes)
         except (KafkaException, TimeoutError):
             return False
+
+
+def abandon(consumer: Consumer) -> None:
+    """See to it that nobody ever closes or frees a client that librdkafka has given up, which idles until we exit.
+
+    Its close never returns, and a thread of it takes a whole core meanwhile (librdkafka 2.16.0, after a fenced member):
+    a group that failed for good refuses to be closed, and the client waits for just that.
+    """
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(consumer))

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from connector.telemetry import Telemetry
 
 COMMITTED_TIMEOUT_S = 2.0  # an assignment waits for it, and does without if the coordinator does not answer
-# So long after a topic was made anew, what the group has committed may be the old one's offsets: the rebalance that it
-# causes (10 s at most until a member sees it, 10 s for a call on the wire) has then come to an end.
-ANEW_S = 60.0
+# After a topic was made anew, what the group has committed may be the old one's offsets until each member has seen it,
+# which takes 10 s at most, and the rebalances of that time are over, each of which may wait for a call on the wire.
+SEEN_WITHIN_S = 30.0
 
 
 class Membership:
@@ -68,6 +68,7 @@ class Membership:
         self._incremental = incremental
         self._highest: dict[Partition, int] = {}
         self._anew: dict[str, float] = {}  # when each topic was seen to be made anew
+        self._anew_s = SEEN_WITHIN_S + 2 * revoke_timeout_s
         self._store_first = store_first
         self._joined = joined
         self._clock = clock
@@ -139,13 +140,14 @@ class Membership:
         An owner that knew nothing of it yet may have committed offsets of the old topic.
         """
         now = self._clock()
-        anew = {topic for topic, seen_at in self._anew.items() if now - seen_at < ANEW_S}
+        anew = {topic for topic, seen_at in self._anew.items() if now - seen_at < self._anew_s}
         fresh = [one for one in partitions if one.topic in anew]
         if not fresh:
             return starts
         for one in fresh:
             one.offset = OFFSET_BEGINNING
-        (self._consumer.incremental_assign if self._incremental else self._consumer.assign)(partitions)
+        with contextlib.suppress(KafkaException):  # refused where another rebalance came first
+            (self._consumer.incremental_assign if self._incremental else self._consumer.assign)(partitions)
         return {partition: offset for partition, offset in starts.items() if partition.topic not in anew}
 
     def _committed(self, partitions: list[TopicPartition]) -> dict[Partition, int]:

@@ -14,7 +14,6 @@ as one.
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import queue
 import threading
 import time
@@ -26,7 +25,7 @@ from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException
 from connector.errors import FatalError
 from connector.kafka.denied import Denied
 from connector.kafka.gate import Gate
-from connector.kafka.lifeline import Lifeline
+from connector.kafka.lifeline import Lifeline, abandon
 from connector.kafka.listener import Teller
 from connector.kafka.membership import Membership
 from connector.kafka.properties import is_incremental
@@ -102,6 +101,7 @@ class Source:
             clock=clock,
         )
         self._lifeline = Lifeline(options.properties)
+        self._clients = 0
         self._consumer = self._client()
         self._silent_polls = self._polls = 0
         self._refused_at = float("inf")
@@ -109,7 +109,13 @@ class Source:
         self._thread = threading.Thread(target=self._run, name="kafka-consumer", daemon=True)
 
     def _client(self) -> Consumer:
-        return Consumer({**self._options.properties, "error_cb": self._hear})
+        number = self._clients = self._clients + 1
+
+        def hear(error: KafkaError) -> None:
+            if number == self._clients:  # one that was cut off, and closes, has nothing more to say
+                self._hear(error)
+
+        return Consumer({**self._options.properties, "error_cb": hear})
 
     def start(self) -> None:
         """Subscribe and begin to fetch; must be called on the running event loop."""
@@ -181,7 +187,7 @@ class Source:
                     self._apply_gate()
                 self._poll()
             self._run_commands()
-            (_abandon if self._given_up else Consumer.close)(self._consumer)
+            (abandon if self._given_up else Consumer.close)(self._consumer)
         except Exception as error:  # noqa: BLE001 (the edge of the thread: nobody else would hear of it)
             self._fail(FatalError(f"the Kafka consumer failed: {_text(error)}"))
 
@@ -285,15 +291,6 @@ class Source:
 
 def _is_end(error: KafkaError) -> bool:
     return error.code() == KafkaError._PARTITION_EOF
-
-
-def _abandon(consumer: Consumer) -> None:
-    """See to it that nobody ever closes or frees a client that librdkafka has given up, which idles until we exit.
-
-    Its close never returns, and a thread of it takes a whole core meanwhile (librdkafka 2.16.0, after a fenced member):
-    a group that failed for good refuses to be closed, and the client waits for just that.
-    """
-    ctypes.pythonapi.Py_IncRef(ctypes.py_object(consumer))
 
 
 def _text(error: Exception) -> str:
