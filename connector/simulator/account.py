@@ -170,10 +170,9 @@ class Account:
         """An mbox call of this visitor."""
         self.profiles.visit(profile_id, self._clock())
 
-    def reversals(self) -> list[tuple[float, float, int]]:
-        """Which rows lowered the version attribute: seconds since the row they replaced, and since them; how many."""
-        now = self._clock()
-        return [(now - then, now - at, rows) for (then, at), rows in self.profiles.reversals.items()]
+    def reversals(self) -> list[tuple[float, float, str, int]]:
+        """Which rows lowered the version attribute: when the last one before them came, and they; batch; how many."""
+        return [(*when, rows) for when, rows in self.profiles.reversals.items()]
 
     def summary(self) -> Summary:
         """What happened so far."""
@@ -200,6 +199,6 @@ class Account:
                 status.state = "stuck"
                 continue
             rows = {one: row for one, row in queued.batch.rows.items() if one not in status.failed}
-            status.not_found = self._store.apply(rows, now, create=queued.create)
+            status.not_found = self._store.apply(rows, now, create=queued.create, batch=status.batch_id)
             status.consumed = status.size
             status.state = "complete"

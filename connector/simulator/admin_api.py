@@ -27,11 +27,13 @@ class AdminApi:
     Args:
         account: the state they tell of.
         faults: what they switch.
+        epoch_s: what to add to the account's clock for seconds since 1970.
     """
 
-    def __init__(self, account: Account, faults: Faults) -> None:
+    def __init__(self, account: Account, faults: Faults, epoch_s: float) -> None:
         self._account = account
         self._faults = faults
+        self._epoch_s = epoch_s
 
     def routes(self) -> list[web.RouteDef]:
         """The addresses with their handlers."""
@@ -88,8 +90,11 @@ class AdminApi:
         return web.Response(text=text, content_type="application/x-ndjson")
 
     async def _reversals(self, _: web.Request) -> web.Response:
-        told = self._account.reversals()
-        return web.json_response([dict(zip(("newer_ago_s", "older_ago_s", "rows"), one, strict=True)) for one in told])
+        told = [
+            {"newer_at": self._epoch_s + then, "older_at": self._epoch_s + at, "batch_id": batch_id, "rows": rows}
+            for then, at, batch_id, rows in self._account.reversals()
+        ]
+        return web.json_response(told)
 
     async def _visit(self, request: web.Request) -> web.Response:
         self._account.visit(request.match_info["id"])

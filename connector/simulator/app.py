@@ -54,7 +54,7 @@ class Simulator:
         """
         application = web.Application()
         application.add_routes(AdobeApi(self._account, self.faults, self._epoch_s).routes())
-        application.add_routes(AdminApi(self._account, self.faults).routes())
+        application.add_routes(AdminApi(self._account, self.faults, self._epoch_s).routes())
         # A compressed body must be seen as it came, to be refused. No access log: addresses hold ids.
         runner = web.AppRunner(
             application, access_log=None, auto_decompress=False, shutdown_timeout=_STOP_BOUND_S, handle_signals=False

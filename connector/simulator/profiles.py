@@ -11,12 +11,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Reading = Literal["replace", "merge"]
+
+
+class _Newest(NamedTuple):
+    """The last row of a profile: its number and time, and the highest version of all rows."""
+
+    number: int
+    highest: int | None
+    at: float
 
 
 class ProfileStore(Mapping[str, dict[str, str]]):
@@ -29,8 +37,8 @@ class ProfileStore(Mapping[str, dict[str, str]]):
     Attributes:
         written: rows so far; the number of the newest one.
         duplicate_rows: rows that changed nothing, as after a batch that was sent twice.
-        reversals: how many rows lowered the version attribute of their profile, by the time of the row whose version
-            they replaced and their own.
+        reversals: how many rows lowered the version attribute of their profile, by the time of the last row before
+            them, their own time, and their batch.
     """
 
     def __init__(self, reading: Reading = "replace", version_attribute: str | None = None) -> None:
@@ -39,10 +47,10 @@ class ProfileStore(Mapping[str, dict[str, str]]):
         self._modified: dict[str, float] = {}  # every profile there is, with the time of its last change
         self._committed: dict[str, dict[str, str]] = {}  # what an mbox call has made part of the profile
         self._pending: dict[str, dict[str, str]] = {}  # what came since then
-        self._newest: dict[str, tuple[int, int | None]] = {}  # last row's number, highest version; oldest row first
+        self._newest: dict[str, _Newest] = {}  # oldest row first
         self.written = 0
         self.duplicate_rows = 0
-        self.reversals: Counter[tuple[float, float]] = Counter()
+        self.reversals: Counter[tuple[float, float, str]] = Counter()
 
     def __getitem__(self, profile_id: str) -> dict[str, str]:
         self._modified[profile_id]  # KeyError, as a mapping's caller expects
@@ -61,13 +69,14 @@ class ProfileStore(Mapping[str, dict[str, str]]):
         """When the profile last changed, as the time was passed in; KeyError if there is none."""
         return self._modified[profile_id]
 
-    def apply(self, rows: Mapping[str, Mapping[str, str]], now: float, *, create: bool = True) -> int:
+    def apply(self, rows: Mapping[str, Mapping[str, str]], now: float, *, create: bool = True, batch: str = "") -> int:
         """Take in the rows of one batch.
 
         Args:
             rows: for each id the attributes that have a value; a row without any is left out.
             now: the time.
             create: whether an unknown profile is created (v2) or left out (v1).
+            batch: its id, for `reversals`.
 
         Returns:
             How many profiles were not found.
@@ -78,7 +87,7 @@ class ProfileStore(Mapping[str, dict[str, str]]):
             if profile_id not in self._modified and not create:
                 not_found += 1
             elif attributes:
-                self._write(profile_id, attributes, now)
+                self._write(profile_id, attributes, now, batch)
         return not_found
 
     def since(self, number: int) -> Iterator[tuple[str, int | None]]:
@@ -87,36 +96,39 @@ class ProfileStore(Mapping[str, dict[str, str]]):
         Takes as long as there are such profiles, however many there are in all.
         """
         for profile_id in reversed(self._newest):
-            last, version = self._newest[profile_id]
-            if last <= number:
+            newest = self._newest[profile_id]
+            if newest.number <= number:
                 return
-            yield profile_id, version
+            yield profile_id, newest.highest
 
     def visit(self, profile_id: str, now: float) -> None:
         """An mbox call: what is pending becomes part of the profile, which is created if there was none."""
         self._committed.setdefault(profile_id, {}).update(self._pending.pop(profile_id, {}))
         self._modified.setdefault(profile_id, now)
 
-    def _write(self, profile_id: str, attributes: Mapping[str, str], now: float) -> None:
+    def _write(self, profile_id: str, attributes: Mapping[str, str], now: float, batch: str) -> None:
         committed = self._committed.get(profile_id, {})
         pending = self._pending.get(profile_id, {})
         updated = {**pending, **attributes} if self._merge else dict(attributes)
         before, after = ({**committed, **pending}, {**committed, **updated}) if committed else (pending, updated)
         self._pending[profile_id] = updated
-        self._note(profile_id, attributes)
+        then = self._note(profile_id, attributes, now)
         if before == after and profile_id in self._modified:
             self.duplicate_rows += 1
             return
-        then = self._modified.get(profile_id, now)
         self._modified[profile_id] = now
         old, new = self._version(before), self._version(after)
         if old is not None and new is not None and new < old:
-            self.reversals[then, now] += 1
+            self.reversals[then, now, batch] += 1
 
-    def _note(self, profile_id: str, attributes: Mapping[str, str]) -> None:
+    def _note(self, profile_id: str, attributes: Mapping[str, str], now: float) -> float:
+        """Count a row; when the last one before it came."""
         self.written += 1
-        versions = (self._newest.pop(profile_id, (0, None))[1], self._version(attributes))
-        self._newest[profile_id] = self.written, max((v for v in versions if v is not None), default=None)
+        before = self._newest.pop(profile_id, _Newest(0, None, now))
+        versions = (before.highest, self._version(attributes))
+        highest = max((version for version in versions if version is not None), default=None)
+        self._newest[profile_id] = _Newest(self.written, highest, now)
+        return before.at
 
     def _version(self, attributes: Mapping[str, str]) -> int | None:
         """The integer of the version attribute; None for what is no integer, which compares with nothing."""

@@ -13,6 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +61,19 @@ def settings(  # noqa: PLR0913 (all that differs between two runs)
         "dead_letters": {"topic": f"{topic}.dead-letters"},
         "service": {"host": "127.0.0.1", "port": 0, "drain": f"{DRAIN_S:.0f}s"},
     }
+
+
+@dataclass
+class Moves:
+    """What the logs tell of one another's batches.
+
+    Attributes:
+        gained: place and Unix time of each occasion on which a member was given partitions.
+        sent: the place that sent a batch, by Target's id of it; a batch whose answer did not arrive is missing.
+    """
+
+    gained: list[tuple[int, float]] = field(default_factory=list)
+    sent: dict[str, int] = field(default_factory=dict)
 
 
 class Members:
@@ -160,19 +174,22 @@ class Members:
         texts = (str(line.get("text", "")) for line in lines if line.get("event") == "trouble")
         return [text for text in texts if text.startswith("blocked")]
 
-    def gained(self) -> list[float]:
-        """When a member was given partitions: Unix times, from the logs."""
-        times = []
+    def moves(self) -> Moves:
+        """Who was given partitions when, and who sent what, from the logs."""
+        moves = Moves()
         for place in (*FIRST_MEMBERS, *SPARE_MEMBERS):
             had = 0
             for line in self._lines(place):
-                if line.get("event") == "starting":
-                    had = 0
-                elif line.get("event") == "assigned":
-                    if line["partitions"] > had:
-                        times.append(datetime.fromisoformat(line["timestamp"]).timestamp())
-                    had = line["partitions"]
-        return times
+                match line.get("event"):
+                    case "starting":
+                        had = 0
+                    case "assigned":
+                        if line["partitions"] > had:
+                            moves.gained.append((place, datetime.fromisoformat(line["timestamp"]).timestamp()))
+                        had = line["partitions"]
+                    case "batch_accepted" if line["status_url"]:
+                        moves.sent[line["status_url"].rpartition("batchId=")[2]] = place
+        return moves
 
     def _is_blocked(self, place: int) -> bool:
         port = next((line["port"] for line in reversed(self._lines(place)) if line.get("event") == "listening"), None)

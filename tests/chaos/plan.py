@@ -21,7 +21,9 @@ Protocol = Literal["classic", "consumer"]
 # A silent member is given up after that. The newer protocol's is Kafka's default, which the client counts by itself.
 SESSION_S: Mapping[Protocol, float] = {"classic": 6.0, "consumer": 45.0}
 TIMEOUT_S = 17.0  # of one call to Target
-ALONE_S = 30.0  # at the beginning a member wakes into a slow call, with all else well
+# At the beginning a member wakes into a slow call, and nothing else goes wrong meanwhile: the other lanes begin after
+# it or, where the session is longer than this, wait for it.
+ALONE_S = 30.0
 SLOW_S = 15.0  # within that, and longer than a new member takes to its first call, on a busy machine too
 FIRST_MEMBERS = (1, 2, 3)
 SPARE_MEMBERS = (4, 5)

@@ -101,7 +101,7 @@ def _play(  # noqa: PLR0913, PLR0917 (what `run` was given, and Target)
     )
     members = Members(folder, shared)
     feed = Feed(plan, cluster.addresses, registry.url, topic)
-    witness = Witness(cluster.addresses, topic, target, truth, CALLS_PER_MINUTE, members.gained)
+    witness = Witness(cluster.addresses, topic, target, truth, CALLS_PER_MINUTE, members.moves)
     stage = Stage(
         cluster=cluster,
         registry=registry,

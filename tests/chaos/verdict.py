@@ -23,7 +23,7 @@ RULES = {
     "stale": "profiles whose version is not the newest",
     "misaligned": "profiles and rows with an attribute of another, or in another's place",
     "unknown": "profiles that no good record made",
-    "backwards": "rows that replaced a newer one, with no move of partitions in between",
+    "backwards": "rows that replaced a newer one, and whose sender was given no partitions in between",
     "ahead": "offsets that were committed before all below was settled",
     "letters_missing": "bad records without a dead letter",
     "letters_extra": "dead letters of records that are not bad",

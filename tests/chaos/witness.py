@@ -11,7 +11,7 @@ import json
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
@@ -20,6 +20,7 @@ from tests.chaos.feed import TRUTH, attributes
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from tests.chaos.members import Moves
     from tests.chaos.truth import Truth
     from tests.processes import Target
 
@@ -46,9 +47,9 @@ class Seen:
         looks, blind: how often it looked, and could not.
         ahead: offsets that were ahead of what was settled, in words.
         misaligned: rows in which an attribute held what belongs to another, or to another profile.
-        backwards: rows that replaced a newer one, while nobody was given partitions.
-        resent: those that did so after somebody was given partitions. Whoever is reads what was not committed again,
-            maybe in more windows than one: then a profile goes back, and forward again. At least once, no more.
+        backwards: rows that replaced a newer one.
+        resent: those that did so after their sender was given partitions. Whoever is reads what was not committed
+            again, maybe in more windows than one: then a profile goes back, and forward again. At least once, no more.
         disorder: records that did so in the topic already.
         most_calls: in the busiest minute.
         letters: partition and offset of each dead letter, with its reason.
@@ -78,21 +79,23 @@ class _Pending:
     ends: list[int] | None = None  # known once the topic was read after that
 
 
-def overtaken(reversals: Iterable[Mapping[str, float]], gained: Sequence[float], now: float) -> tuple[int, int]:
-    """How many rows replaced a newer one, and how many of others did so after partitions had moved.
+def overtaken(reversals: Iterable[Mapping[str, Any]], moves: Moves) -> tuple[int, int]:
+    """How many rows replaced a newer one, and how many of others did so after their sender was given partitions.
+
+    Where it is not known who sent them, as the answer did not arrive, it may be anybody.
 
     Args:
-        reversals: as the simulator tells them, `newer_ago_s`, `older_ago_s` and `rows`.
-        gained: when somebody was given partitions: Unix times.
-        now: the Unix time at which the simulator told it.
+        reversals: as the simulator tells them: `newer_at`, `older_at`, `batch_id` and `rows`.
+        moves: who was given partitions when, and who sent what.
     """
     backwards = resent = 0
     for one in reversals:
-        newer, older, rows = now - one["newer_ago_s"], now - one["older_ago_s"], int(one["rows"])
-        if any(newer < moved <= older for moved in gained):
-            resent += rows
+        sender = moves.sent.get(one["batch_id"])
+        times = [at for place, at in moves.gained if sender in {place, None}]
+        if any(one["newer_at"] < at <= one["older_at"] for at in times):
+            resent += one["rows"]
         else:
-            backwards += rows
+            backwards += one["rows"]
     return backwards, resent
 
 
@@ -116,13 +119,13 @@ class Witness:
         target: Target,
         truth: Truth,
         calls_per_minute: int,
-        gained: Callable[[], Sequence[float]],
+        moves: Callable[[], Moves],
     ) -> None:
         self.seen = Seen()
         self._target = target
         self._calls_per_minute = calls_per_minute
         self._truth = truth
-        self._gained = gained
+        self._moves = moves
         self._partitions = [TopicPartition(topic, number) for number in range(len(truth.ends()))]
         self._settled = [0] * len(self._partitions)  # all below is settled
         self._committed = [0] * len(self._partitions)
@@ -240,8 +243,8 @@ class Witness:
         summary = self._target.summary()
         self.seen.most_calls = summary["most_calls_in_60_s"]
         if summary["went_backwards"] != self.seen.backwards + self.seen.resent:
-            told, now = json.loads(self._target.ask("/simulator/reversals")), time.time()
-            self.seen.backwards, self.seen.resent = overtaken(told, self._gained(), now)
+            told = json.loads(self._target.ask("/simulator/reversals"))
+            self.seen.backwards, self.seen.resent = overtaken(told, self._moves())
 
     def _read_letters(self) -> None:
         _low, end = self._letters.get_watermark_offsets(self._letters_at, timeout=5)

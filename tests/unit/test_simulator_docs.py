@@ -24,7 +24,7 @@ def zero() -> float:
 def own_addresses() -> list[str]:
     """The addresses of the simulator's own."""
     account, faults = Account(SimulatorOptions(), zero), Faults(zero)
-    return [f"{route.method} {route.path}" for route in AdminApi(account, faults).routes()]
+    return [f"{route.method} {route.path}" for route in AdminApi(account, faults, 0.0).routes()]
 
 
 def update_addresses() -> list[str]:

@@ -88,11 +88,11 @@ def test_an_older_version_over_a_newer_is_counted(versions: list[str], times: in
 
 
 def test_a_reversal_is_told_with_the_times_of_both_rows() -> None:
-    """When the newer row came and when the older one replaced it; a row that changes nothing makes none newer."""
+    """When the newer one last came, though it changed nothing then, when the older one did, and in which batch."""
     store = ProfileStore(version_attribute="v")
     for now, version in enumerate(["1", "3", "3", "2", "2"]):
-        store.apply({"x": {"v": version}, "y": {"v": version}}, now)
-    assert store.reversals == {(1, 3): 2}
+        store.apply({"x": {"v": version}, "y": {"v": version}}, now, batch=f"batch {now}")
+    assert store.reversals == {(2, 3, "batch 3"): 2}
 
 
 def test_a_look_up_gives_a_copy() -> None:
