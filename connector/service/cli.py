@@ -21,6 +21,7 @@ import uvloop
 from connector.errors import SettingError
 from connector.service import asking, events, logs, units
 from connector.service.app import serve
+from connector.service.check.command import check
 from connector.service.dead_letters import commands as dead_letters
 from connector.service.demo import demo as play
 from connector.service.demo import feed, real_feed
@@ -44,6 +45,7 @@ app = typer.Typer(
 )
 
 app.add_typer(dead_letters.app)
+app.command()(check)
 app.command()(asking.status)
 app.command()(asking.unblock)
 

@@ -176,7 +176,7 @@ class KafkaRoad:
         """Run one replica; leaves it by a stop and its drain. `changes` are dotted settings with `__` for the dot."""
         watcher, stop = Witness(), asyncio.Event()
         self.members += 1
-        settings = load(self._settings(changes), {})
+        settings = load(self.settings(changes), {})
         watcher.running = asyncio.create_task(serve(settings, stop, also=[watcher]))
         try:
             yield watcher
@@ -213,7 +213,7 @@ class KafkaRoad:
         """Read so many dead letters: value and headers of each."""
         return read_letters(self.kafka.address, self.dead_letter_topic, count, 20)
 
-    def _settings(self, changes: dict[str, Any]) -> Path:
+    def settings(self, changes: dict[str, Any]) -> Path:
         settings: dict[str, Any] = {
             "kafka": {
                 "bootstrap_servers": self.kafka.address,

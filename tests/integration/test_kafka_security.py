@@ -6,6 +6,7 @@ The words for each cause are in `tests/unit/test_kafka_causes.py`; here is what 
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ from tests.containers import KAFKA_IMAGE, missing
 from tests.embedded.road import until
 from tests.integration.kafka_road import PARTITIONS, PLAIN, KafkaRoad, kafka_road, without_registry
 from tests.secured import REAUTHENTICATE_MS, SecuredKafka
-from tests.system.command import Service, minimal
+from tests.system.command import Service, command, minimal
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -247,3 +248,51 @@ async def test_a_wrong_password_is_one_line(secured: Secured) -> None:
         service.await_ready()
         ended = service.stop()
     assert (ended.code, ended.err) == (0, "")
+
+
+async def checked(secured: Secured, **changes: Any) -> tuple[int, dict[str, tuple[str, str]]]:
+    """Exit code of `check`, and how it stands with each thing: state, and text with remedy."""
+    config = secured.road.settings(secured.by_scram() | changes)
+    ended = await asyncio.to_thread(command, "check", "--json", "--config", str(config))
+    assert secured.password not in ended.out + ended.err
+    assert ended.out, ended.err
+    found = json.loads(ended.out)["findings"]
+    return ended.code, {one["name"]: (one["state"], f"{one['text']} -> {one['remedy']}") for one in found}
+
+
+@pytest.mark.parametrize(
+    ("lacking", "name", "told"),
+    [
+        pytest.param("topic", "topic", "{topic} may not be seen -> grant Read", id="nothing on the topic"),
+        pytest.param("read", "topic", "{topic} may not be read -> grant Read", id="no Read on the topic"),
+        pytest.param("group", "group", "{topic} may not be used -> grant Read", id="nothing on the group"),
+        pytest.param("commit", "group", "{topic} may not be joined, nor its offsets committed", id="no Read on it"),
+        pytest.param("letters", "dead letters", "{topic}.dead may not be written", id="no Write on the letters"),
+        pytest.param("place", "dead letters", "{topic}.dead is missing and can't be created", id="no letters at all"),
+    ],
+)
+async def test_a_check_names_each_right_that_is_missing(secured: Secured, lacking: str, name: str, told: str) -> None:
+    """One ✗ for the one thing that is wrong, exit code 1, and all ✓ once it is granted; no group is made by it."""
+    it = secured.road
+    of = {"topic": it.topic, "read": it.topic, "group": it.topic, "commit": it.topic}.get(lacking, it.dead_letter_topic)
+    kind = GROUP if lacking in {"group", "commit"} else TOPIC
+    some = {what: may for what, may in secured.rights.items() if what != (kind, of)}
+    if lacking in {"read", "commit", "letters"}:
+        some[kind, of] = [AclOperation.DESCRIBE]
+    secured.broker.allow(USER, some)
+    code, found = await checked(secured)
+    assert (code, {one for one, (state, _) in found.items() if state == "wrong"}) == (1, {name})
+    assert told.format(topic=it.topic) in found[name][1]
+    secured.allow()
+    code, found = await checked(secured)
+    assert (code, {state for state, _ in found.values()}) == (0, {"well"})
+
+
+async def test_a_check_tells_why_no_broker_answers(secured: Secured) -> None:
+    """The cause and its remedy, and still what can be known of the rest."""
+    secured.password = f"not {secured.password}"
+    code, found = await checked(secured)
+    assert code == 1
+    assert found["brokers"][0] == "wrong"
+    assert "refuse the credentials; see sasl.username" in found["brokers"][1]
+    assert found["Target"][0] == "well"

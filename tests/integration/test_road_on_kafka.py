@@ -14,6 +14,7 @@ from connector.telemetry import Part
 from tests.containers import KAFKA_IMAGE, Kafka, missing
 from tests.embedded.road import until as once
 from tests.integration.kafka_road import CUSTOMER, PARTITIONS, Proxy, Writer, kafka_road, transactions
+from tests.system.command import command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -243,3 +244,21 @@ async def test_gaps_between_offsets_hold_nothing_up(tmp_path: Path, kafka: Kafka
             await until(it.arrived)
         await it.all_committed()
         assert sum(batch.records for batch in member.batches) == 3 * 10 + 100
+
+
+async def test_a_check_holds_the_mapping_against_the_registrys_newest_schema(
+    tmp_path: Path, kafka: Kafka, registry: Registry
+) -> None:
+    """None registered yet, one that lacks a field, one that fits: not sure, wrong, well; and nobody joins the group."""
+    async with kafka_road(kafka, registry.url, tmp_path) as it:
+        config = it.settings({})
+        told = []
+        for fields in (None, [], [CITY]):
+            if fields is not None:
+                it.register(customer(*fields))
+            ended = await asyncio.to_thread(command, "check", "--config", str(config))
+            told.append((ended.code, next(line for line in ended.out.splitlines() if line[2:].startswith("schema"))))
+        assert [(code, line[0]) for code, line in told] == [(0, "?"), (1, "✗"), (0, "✓")]
+        assert f"the registry has none under {it.topic}-value" in told[0][1]
+        assert "the schema has no field `city`" in told[1][1]
+        assert "id `customer_id` and 2 attributes fit" in told[2][1]

@@ -1,0 +1,108 @@
+"""Each mapping against the newest schema of its topics, or against a schema that is not deployed yet."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Final
+
+from connector.avro.decoder import Decoder
+from connector.avro.stores import SchemaFile
+from connector.avro.wire import Framing
+from connector.errors import SettingError
+from connector.kafka.topics import reads
+from connector.profiles.mapping import Mapping, UnsafeText
+from connector.service.check.findings import Finding, unsure, well, wrong
+from connector.service.composition import make_feeds
+from connector.telemetry import Part, Silent
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import polars as pl
+
+    from connector.feeds import Feed
+    from connector.service.sections import SourceSettings
+    from connector.service.settings import Settings
+
+ANSWER_WITHIN_S: Final = 15.0  # the service asks for ever; a check has to end
+_NAME: Final = "schema"
+
+
+class _Listener(Silent):
+    """Keeps why the registry does not answer."""
+
+    why = "no answer"
+
+    def trouble(self, part: Part, text: str | None) -> None:
+        """See Telemetry."""
+        if part is Part.REGISTRY and text is not None:
+            self.why = text
+
+
+async def look(settings: Settings, topics: Sequence[str]) -> list[Finding]:
+    """Hold the mapping of each of these topics against its newest schema."""
+    listener = _Listener()
+    async with AsyncExitStack() as opened:
+        try:
+            feeds = make_feeds(settings, listener, opened)
+        except SettingError as error:
+            return [wrong("registry", str(error))]
+        findings = []
+        for topic in topics:
+            feed = next(feed for feed in feeds if feed.reads(topic))
+            try:
+                async with asyncio.timeout(ANSWER_WITHIN_S):
+                    findings.append(await _topic(topic, feed))
+            except TimeoutError:
+                return [*findings, wrong("registry", listener.why, "see registry.url; schemas were not looked at")]
+        return findings
+
+
+async def _topic(topic: str, feed: Feed) -> Finding:
+    try:
+        dtypes = await feed.decoder.newest(topic)
+        if dtypes is None:
+            remedy = "register one, or see that producers use the subject naming of the topic's name"
+            return unsure(_NAME, f"the registry has none under {topic}-value", remedy)
+        feed.mapping.check(dtypes, f"topic {topic}")
+    except SettingError as error:
+        return wrong(_NAME, str(error), "correct sources, or the schema")
+    return well(_NAME, f"{topic}: {_fits(feed.mapping, dtypes)}")
+
+
+def _fits(mapping: Mapping, dtypes: dict[str, pl.DataType]) -> str:
+    names = len(dtypes) - 1 if mapping.attributes is None else len(mapping.attributes)
+    return f"id `{mapping.id}` and {names} attributes fit"
+
+
+async def candidate(settings: Settings, file: Path, topic: str | None) -> list[Finding]:
+    """Hold the mapping of a topic against a schema in a file, before it is registered.
+
+    Args:
+        settings: all of them; nothing that they name is asked.
+        file: the schema, .avsc.
+        topic: whose records it is for; None where there is one source.
+
+    Raises:
+        SettingError: the file can't be used, or it is not clear which source is meant.
+    """
+    source = _source(settings.sources, topic)
+    attributes = None if source.attributes == "all" else source.attributes
+    mapping = Mapping(source.id, attributes, UnsafeText(source.unsafe_text))
+    decoder = Decoder(framing=Framing.PLAIN, schemas=SchemaFile.load(file), paths=mapping.paths)
+    where = topic or source.topics[0]
+    try:
+        dtypes = await decoder.newest(where) or {}
+        mapping.check(dtypes, file.name)
+    except SettingError as error:
+        return [wrong(_NAME, str(error), "keep what the mapping needs, or change sources before it is deployed")]
+    return [well(_NAME, f"{file.name}: {_fits(mapping, dtypes)}")]
+
+
+def _source(sources: Sequence[SourceSettings], topic: str | None) -> SourceSettings:
+    meant = [source for source in sources if topic is None or reads(source.topics, topic)]
+    if len(meant) != 1:
+        raise SettingError("--topic: name one that a source reads" if topic else "--topic: say whose schema it is")
+    return meant[0]
