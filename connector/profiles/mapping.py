@@ -143,7 +143,7 @@ class Mapping:
 
     def _misfit(self, dtypes: abc.Mapping[str, pl.DataType]) -> str | None:
         """The first type or name that does not fit; a path without a type is passed over."""
-        if not _is_id(dtypes[self.id]):
+        if not is_id(dtypes[self.id]):
             reason = unsupported(dtypes[self.id]) or f"is of type {dtypes[self.id]}"
             return f"the id `{self.id}` {reason}; an id must be text, an enum or a whole number"
         for name, path in self._attributes_in(dtypes).items():
@@ -174,9 +174,10 @@ def check_name(name: str) -> str | None:
     return None
 
 
-def _is_id(dtype: pl.DataType) -> bool:
+def is_id(dtype: pl.DataType) -> bool:
+    """Whether values of this type can be ids: text, enums, whole numbers."""
     if isinstance(dtype, pl.Struct):
-        return is_union(dtype) and all(_is_id(held) for held in branches(dtype))
+        return is_union(dtype) and all(is_id(held) for held in branches(dtype))
     whole = isinstance(dtype, pl.Decimal) and dtype.scale == 0
     return whole or dtype.is_integer() or isinstance(dtype, pl.String | pl.Categorical | pl.Enum)
 

@@ -27,6 +27,7 @@ from connector.service.demo import demo as play
 from connector.service.demo import feed, real_feed
 from connector.service.demo.simulated_target import simulate
 from connector.service.demo.stage import MAX_EVENTS, MIN_CUSTOMERS
+from connector.service.init.command import init
 from connector.service.options import Config  # noqa: TC001 (typer reads the annotations)
 from connector.service.secret_files import read_secret
 from connector.service.settings_watch import SettingsWatch
@@ -45,6 +46,7 @@ app = typer.Typer(
 )
 
 app.add_typer(dead_letters.app)
+app.command()(init)
 app.command()(check)
 app.command()(asking.status)
 app.command()(asking.unblock)

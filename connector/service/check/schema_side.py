@@ -14,7 +14,7 @@ from connector.kafka.topics import reads
 from connector.profiles.mapping import Mapping, UnsafeText
 from connector.service.check.findings import Finding, unsure, well, wrong
 from connector.service.composition import make_feeds
-from connector.telemetry import Part, Silent
+from connector.service.registry_trouble import ANSWER_WITHIN_S, RegistryTrouble
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,24 +26,12 @@ if TYPE_CHECKING:
     from connector.service.sections import SourceSettings
     from connector.service.settings import Settings
 
-ANSWER_WITHIN_S: Final = 15.0  # the service asks for ever; a check has to end
 _NAME: Final = "schema"
-
-
-class _Listener(Silent):
-    """Keeps why the registry does not answer."""
-
-    why = "no answer"
-
-    def trouble(self, part: Part, text: str | None) -> None:
-        """See Telemetry."""
-        if part is Part.REGISTRY and text is not None:
-            self.why = text
 
 
 async def look(settings: Settings, topics: Sequence[str]) -> list[Finding]:
     """Hold the mapping of each of these topics against its newest schema."""
-    listener = _Listener()
+    listener = RegistryTrouble()
     async with AsyncExitStack() as opened:
         try:
             feeds = make_feeds(settings, listener, opened)

@@ -1,0 +1,171 @@
+"""Settings proposed for a topic: which field is the id, which are attributes under which names, and why the others not.
+
+Pure: from the types of a schema's fields to the text of a settings file, with a comment wherever a human has to decide.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+import yaml
+
+from connector.profiles.mapping import check_name, is_id
+from connector.profiles.text import unsupported
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+# Names that most often hold the id of a profile, most telling first; `_` and case do not matter.
+_ID_NAMES: Final = (
+    "mbox3rdpartyid",
+    "thirdpartyid",
+    "customerid",
+    "profileid",
+    "memberid",
+    "userid",
+    "accountid",
+    "id",
+)
+MAX_WIDTH: Final = 10_000  # a value stays on its line
+_WORDS: Final = (
+    (pl.String, "text"),
+    (pl.Boolean, "true or false"),
+    (pl.Date, "a date"),
+    (pl.Datetime, "a time"),
+    (pl.Time, "a time of day"),
+    (pl.Duration, "a duration"),
+    (pl.Decimal, "a decimal"),
+    (pl.List, "a list"),
+    (pl.Struct, "one of several types"),
+    (pl.Categorical, "an enum"),
+    (pl.Enum, "an enum"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the topic and its schema are, as the settings will say.
+
+    Attributes:
+        topic: its name.
+        bootstrap_servers: of Kafka.
+        registry: its address.
+        client: Target's client code.
+        schema_file: the schema of bare datums, where no registry has it.
+    """
+
+    topic: str
+    bootstrap_servers: str
+    registry: str
+    client: str
+    schema_file: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What was made of a schema.
+
+    Attributes:
+        id: path of the field that seems to hold the id; None where none could.
+        other_ids: paths that could as well, best first.
+        attributes: Target's name and path of each field that can be sent.
+        left_out: path and reason of each that can't.
+    """
+
+    id: str | None
+    other_ids: Sequence[str]
+    attributes: Mapping[str, str]
+    left_out: Mapping[str, str]
+
+
+def propose(dtypes: Mapping[str, pl.DataType]) -> Proposal:
+    """Look at every field of a schema: type by path, records flattened."""
+    ids = sorted((path for path in dtypes if is_id(dtypes[path]) and _rank(path) is not None), key=_order)
+    chosen = ids[0] if ids else None
+    attributes: dict[str, str] = {}
+    left_out: dict[str, str] = {}
+    last = Counter(path.rpartition(".")[2] for path in dtypes)
+    for path, dtype in dtypes.items():
+        if path == chosen:
+            continue
+        short = path.rpartition(".")[2]
+        name = short if last[short] == 1 and check_name(short) is None else path.replace(".", "_")
+        if problem := unsupported(dtype) or check_name(name):
+            left_out[path] = problem
+        else:
+            attributes[name] = path
+    return Proposal(chosen, ids[1:], attributes, left_out)
+
+
+def render(place: Place, dtypes: Mapping[str, pl.DataType], proposal: Proposal) -> str:
+    """The settings file's text."""
+    lines = [
+        f"# Made by `target-connector init {place.topic}` from its newest schema. Read the comments, then see whether",
+        "# it could work: `target-connector check --config FILE`. docs/configuration.md has every key.",
+        "kafka:",
+        f"  bootstrap_servers: {_text(place.bootstrap_servers)}",
+        "  group_id: target-profiles  # all replicas share it, and nobody else may use it",
+        *_where_schemas_are(place),
+        "    events: full  # each record is the whole profile; or partial: only what changed",
+        *_id_lines(dtypes, proposal),
+        *_attribute_lines(dtypes, proposal),
+        "target:",
+        f"  client: {_text(place.client)}  # the first part of CLIENT.tt.omtrdc.net",
+        "  # token_file: /run/secrets/target-token  # if the account demands a token",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _where_schemas_are(place: Place) -> list[str]:
+    source = ["sources:", f"  - topics: [{_text(place.topic)}]"]
+    if place.schema_file is None:
+        return ["registry:", f"  url: {_text(place.registry)}", *source]
+    return [*source, "    framing: plain", f"    schema_file: {_text(place.schema_file)}"]
+
+
+def _id_lines(dtypes: Mapping[str, pl.DataType], proposal: Proposal) -> list[str]:
+    if proposal.id is None:
+        return [
+            "    id: CHOOSE                       # no field looks like the id: it must equal the site's mbox3rdPartyId"
+        ]
+    lines = [f"    id: {_text(proposal.id)}  # {words(dtypes[proposal.id])}; it must equal the site's mbox3rdPartyId"]
+    return lines + [f"    # id: {_text(path)}  # or this one" for path in proposal.other_ids]
+
+
+def _attribute_lines(dtypes: Mapping[str, pl.DataType], proposal: Proposal) -> list[str]:
+    lines = ["    attributes:  # Target's name: path. Leave out what no activity uses"]
+    if not proposal.attributes:
+        lines[0] = "    attributes: {}  # no field has a text form"
+    lines += [
+        f"      {_text(name)}: {_text(path)}  # {words(dtypes[path])}" for name, path in proposal.attributes.items()
+    ]
+    return lines + [f"      # {path}: {problem}" for path, problem in proposal.left_out.items()]
+
+
+def words(dtype: pl.DataType) -> str:
+    """A type in words."""
+    if dtype.is_integer():
+        return "a whole number"
+    if dtype.is_float():
+        return "a number"
+    return next((said for kind, said in _WORDS if isinstance(dtype, kind)), str(dtype))
+
+
+def _rank(path: str) -> int | None:
+    """How likely a field of this name holds the id; None: it does not look like one."""
+    name = re.sub(r"[^a-z0-9]", "", path.rpartition(".")[2].lower())
+    return next((rank for rank, known in enumerate(_ID_NAMES) if name.endswith(known)), None)
+
+
+def _order(path: str) -> tuple[int, int, int]:
+    name = re.sub(r"[^a-z0-9]", "", path.rpartition(".")[2].lower())
+    return path.count("."), _rank(path) or 0, len(name)
+
+
+def _text(value: str) -> str:
+    """As YAML writes it, quoted only where it must be."""
+    return yaml.safe_dump(value, allow_unicode=True, width=MAX_WIDTH).removesuffix("...\n").removesuffix("\n")

@@ -1,0 +1,125 @@
+"""The command `init`: what it proposes for a schema, and that its settings are settings."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from connector.errors import FatalError, SettingError
+from connector.service import cli
+from connector.service.init import command, proposal
+from connector.service.loading import load
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PLACE = proposal.Place("crm.customers", "broker-1:9092", "http://registry:8081", "acme")
+CUSTOMER: dict[str, Any] = {
+    "type": "record",
+    "name": "Customer",
+    "fields": [
+        {"name": "id", "type": "long"},
+        {"name": "customer_id", "type": "string"},
+        {"name": "tier", "type": ["null", {"type": "enum", "name": "Tier", "symbols": ["gold", "silver"]}]},
+        {
+            "name": "address",
+            "type": {
+                "type": "record",
+                "name": "Address",
+                "fields": [{"name": "city", "type": "string"}, {"name": "tier", "type": "string"}],
+            },
+        },
+        {"name": "photo", "type": "bytes"},
+    ],
+}
+
+
+def run(*arguments: str) -> tuple[int, str]:
+    done = CliRunner().invoke(cli.app, ["init", *arguments])
+    if isinstance(done.exception, SettingError | FatalError):
+        return 2 if isinstance(done.exception, SettingError) else 1, str(done.exception)
+    return done.exit_code, done.output
+
+
+def test_a_schema_becomes_settings(tmp_path: Path) -> None:
+    """The likeliest id, each field with a text form under a name of its own, the others with the reason."""
+    schema, output = tmp_path / "customer.avsc", tmp_path / "connector.yaml"
+    schema.write_text(json.dumps(CUSTOMER))
+    code, told = run("crm.customers", "--schema", str(schema), "--output", str(output), "--client", "acme")
+    assert (code, f"check --config {output}" in told) == (0, True)
+    text = output.read_text("utf-8")
+    assert "# photo: holds bytes, which have no text form" in text
+    assert "# id: id  # or this one" in text
+    source = load(output, {}).sources[0]
+    assert (source.id, source.framing, source.topics) == ("customer_id", "plain", ("crm.customers",))
+    assert source.attributes == {"id": "id", "tier": "tier", "city": "address.city", "address_tier": "address.tier"}
+    assert CliRunner().invoke(cli.app, ["check", "--config", str(output), "--schema", str(schema)]).exit_code == 0
+
+
+def test_a_file_that_is_there_is_kept(tmp_path: Path) -> None:
+    """It may hold what somebody decided."""
+    kept = tmp_path / "connector.yaml"
+    kept.write_text("kept")
+    assert run("crm.customers", "--output", str(kept))[0] == 2
+    assert kept.read_text() == "kept"
+
+
+def test_no_field_looks_like_the_id() -> None:
+    """Then a human has to choose; the settings load, and `check` names the fields there are."""
+    dtypes = {"city": pl.String(), "identifier_of_nothing": pl.Float64()}
+    found = proposal.propose(dtypes)
+    assert (found.id, list(found.attributes)) == (None, ["city", "identifier_of_nothing"])
+    assert "id: CHOOSE" in proposal.render(PLACE, dtypes, found)
+
+
+@pytest.mark.parametrize(
+    ("paths", "chosen"),
+    [
+        (["id", "customerId"], "customerId"),
+        (["account_id", "CUSTOMER_ID"], "CUSTOMER_ID"),
+        (["order.customer_id", "customer_id"], "customer_id"),
+        (["customer_id", "mbox3rdPartyId"], "mbox3rdPartyId"),
+        (["id"], "id"),
+    ],
+)
+def test_the_likeliest_id_is_proposed(paths: list[str], chosen: str) -> None:
+    """By its name, the nearest to the top first."""
+    assert proposal.propose(dict.fromkeys(paths, pl.String())).id == chosen
+
+
+PATHS = r"[A-Za-z_][A-Za-z0-9_]{0,9}(\.[A-Za-z_][a-z]{0,5})?"
+NAMES = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12)
+TYPES = st.sampled_from([pl.String(), pl.Int64(), pl.Binary(), pl.Date(), pl.Boolean(), pl.List(pl.String())])
+
+
+@given(
+    st.dictionaries(st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,9}(\.[A-Za-z_][a-z]{0,5})?", fullmatch=True), TYPES), NAMES
+)
+def test_whatever_the_schema_the_settings_load(dtypes: dict[str, pl.DataType], client: str) -> None:
+    """No field's name makes YAML of another meaning: all that is proposed comes back as it was."""
+    found = proposal.propose(dtypes)
+    text = proposal.render(proposal.Place("crm.customers", "broker:9092", "http://r:1", client), dtypes, found)
+    read = yaml.safe_load(text)
+    assert read["sources"][0]["id"] == (found.id or "CHOOSE")
+    assert (read["sources"][0]["attributes"] or {}) == dict(found.attributes)
+    assert read["target"]["client"] == client
+
+
+def test_a_registry_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line, though the service itself would wait."""
+    monkeypatch.setattr(command, "ANSWER_WITHIN_S", 0.5)
+    code, told = run("crm.customers", "--registry", "http://127.0.0.1:1")
+    assert (code, told.startswith("--registry: "), "does not answer" in told) == (1, True, True)
+
+
+def test_an_address_that_is_none_is_told() -> None:
+    """With the option."""
+    code, told = run("crm.customers", "--registry", "ftp://registry")
+    assert (code, told.startswith("--registry: ")) == (2, True)
