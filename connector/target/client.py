@@ -1,30 +1,25 @@
-"""One call to the Bulk Profile Update API over aiohttp: the thin edge between `delivery` and the network.
+"""One batch to the Bulk Profile Update API: the thin edge between `delivery` and the network.
 
-Every time-out is explicit, TLS is always verified, a redirect is never followed (it would carry profiles and the
-token to another host), cookies are not kept, and no more of an answer is read than an answer can be. Whatever happens,
-the caller gets an `Answer`.
+Whatever happens, the caller gets an `Answer`. How strict a call is, `session` says.
 """
 
 from __future__ import annotations
 
-import io
-import ssl
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
-
-import aiohttp
 
 from connector.errors import SettingError
 from connector.target.addresses import keeps_secrets
 from connector.target.answer import Answer, Outcome, judge
+from connector.target.session import FAILURES, Session
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from connector.target.auth import TokenFile
 
-CONNECT_TIMEOUT_S = 10.0
 MAX_ANSWER_BYTES = 64 * 1024  # Target's answers are under 1 kB; a proxy's error page may be longer, and is cut
+FORM = "application/x-www-form-urlencoded"
 
 
 class Client(Protocol):
@@ -61,58 +56,22 @@ class HttpClient:
         if token is not None and not keeps_secrets(base_url):  # the settings refuse any such address already
             raise SettingError("target.base_url: a token goes only over https; write https://")
         self._url = f"{base_url.rstrip('/')}/m2/{client}/v2/profile/batchUpdate"
-        self._token = token
         self._timeout_s = timeout_s
-        self._session = aiohttp.ClientSession(
-            timeout=aiohttp.ClientTimeout(total=timeout_s, sock_connect=CONNECT_TIMEOUT_S),
-            connector=aiohttp.TCPConnector(limit=1, ssl=tls_context(ca_file)),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"Content-Type": "application/x-www-form-urlencoded", "User-Agent": "target-connector"},
-        )
+        self._session = Session(timeout_s=timeout_s, token=token, ca_file=ca_file, content_type=FORM)
 
     async def post(self, body: bytes) -> Answer:
         """See Client."""
-        headers = {} if self._token is None else {"Authorization": self._token.header()}
         try:
-            # A stream, as aiohttp would copy bytes of over 1 MiB in one go, and warns of it.
-            form = io.BytesIO(body)
-            async with self._session.post(self._url, data=form, headers=headers, allow_redirects=False) as response:
-                told = await beginning(response.content, MAX_ANSWER_BYTES)
-                answer = judge(response.status, response.headers, told, datetime.now(UTC))
-                if answer.outcome is Outcome.ACCEPTED and form.tell() < len(body):
-                    return Answer(Outcome.UNAVAILABLE, f"{answer.text} before the batch was sent to its end")
-                return answer
+            reply = await self._session.call("POST", self._url, max_bytes=MAX_ANSWER_BYTES, data=body)
         except TimeoutError:
             return Answer(Outcome.UNAVAILABLE, f"no answer within {self._timeout_s:g} s, target.timeout")
-        except (aiohttp.ClientError, OSError) as error:
+        except FAILURES as error:
             return Answer(Outcome.UNAVAILABLE, f"the call failed: {type(error).__name__}")
+        answer = judge(reply.status, reply.headers, reply.body, datetime.now(UTC))
+        if answer.outcome is Outcome.ACCEPTED and reply.sent_bytes < len(body):
+            return Answer(Outcome.UNAVAILABLE, f"{answer.text} before the batch was sent to its end")
+        return answer
 
     async def close(self) -> None:
         """Close the connections."""
         await self._session.close()
-
-
-def tls_context(ca_file: Path | None) -> ssl.SSLContext:
-    """What is trusted: the system's authorities, and those of the file.
-
-    Raises:
-        SettingError: the file can't be used.
-    """
-    tls = ssl.create_default_context()
-    if ca_file is not None:
-        try:
-            tls.load_verify_locations(cafile=ca_file)
-        except OSError as error:  # ssl.SSLError is one
-            msg = f"target.ca_file: {ca_file} is no PEM file of certificates; name one, or leave it out"
-            raise SettingError(msg) from error
-    return tls
-
-
-async def beginning(content: aiohttp.StreamReader, max_bytes: int) -> bytes:
-    """As much of an answer as is looked at; the total time-out bounds one that drips."""
-    read = bytearray()
-    async for piece in content.iter_any():
-        read += piece
-        if len(read) >= max_bytes:
-            break
-    return bytes(read[:max_bytes])

@@ -1,7 +1,7 @@
-"""One question for a batch's status over aiohttp: the thin edge between `following` and the network.
+"""One question for a batch's status: the thin edge between `following` and the network.
 
-As strict as `client`: explicit time-outs, verified TLS, no redirect, no cookies, no more read than an answer can be.
-Takes only an `Address`, which `addresses` gives, so that the token goes nowhere else.
+As strict as a batch's call (see `session`). Takes only an `Address`, which `addresses` gives, so that the token goes
+nowhere else.
 """
 
 from __future__ import annotations
@@ -10,10 +10,9 @@ import asyncio
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-import aiohttp
 from yarl import URL
 
-from connector.target.client import CONNECT_TIMEOUT_S, beginning, tls_context
+from connector.target.session import FAILURES, Session
 from connector.target.status import State, Status, read_status
 
 if TYPE_CHECKING:
@@ -39,26 +38,17 @@ class HttpStatusClient:
         Raises:
             SettingError: `ca_file` can't be used.
         """
-        self._token = token
-        self._session = aiohttp.ClientSession(
-            timeout=aiohttp.ClientTimeout(total=timeout_s, sock_connect=CONNECT_TIMEOUT_S),
-            connector=aiohttp.TCPConnector(limit=1, ssl=tls_context(ca_file)),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"User-Agent": "target-connector"},
-        )
+        self._session = Session(timeout_s=timeout_s, token=token, ca_file=ca_file)
 
     async def ask(self, address: Address) -> Status:
         """See `following.StatusClient`."""
-        headers = {} if self._token is None else {"Authorization": self._token.header()}
         # As Target wrote it, with nothing encoded anew; details are counts, and the rows that failed.
         url = URL(f"{address}{'&' if '?' in address else '?'}showDetails=true", encoded=True)
         try:
-            async with self._session.get(url, headers=headers, allow_redirects=False) as response:
-                body = await beginning(response.content, MAX_STATUS_BYTES)
-                now = datetime.now(UTC)
-                return await asyncio.to_thread(read_status, response.status, response.headers, body, now)
-        except (aiohttp.ClientError, OSError):  # TimeoutError is an OSError
+            reply = await self._session.call("GET", url, max_bytes=MAX_STATUS_BYTES)
+        except FAILURES:
             return Status(State.UNANSWERED)
+        return await asyncio.to_thread(read_status, reply.status, reply.headers, reply.body, datetime.now(UTC))
 
     async def close(self) -> None:
         """Close the connections."""

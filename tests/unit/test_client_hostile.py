@@ -233,12 +233,16 @@ async def test_an_answer_that_nobody_asked_for_is_not_taken_for_the_next_batch()
 LARGE = BODY + b"x" * 5_000_000
 
 
-async def test_an_acceptance_of_half_a_batch_is_none() -> None:
-    """Target has not read the batch, whatever it says: nothing is settled."""
+@pytest.mark.parametrize("reads_on", [False, True], ids=["and reads no more", "and then reads the rest"])
+async def test_an_acceptance_of_half_a_batch_is_none(*, reads_on: bool) -> None:
+    """Target has not read the batch when it says so, whatever it says: nothing is settled."""
 
-    async def behave(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def behave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(OK)
         await writer.drain()
+        if reads_on:
+            await asyncio.sleep(TIMEOUT_S / 10)  # the client has the answer by then
+            await reader.read()
 
     async with listening(behave) as (url, _), client(url) as target:
         assert (await target.post(LARGE)).outcome is Outcome.UNAVAILABLE
