@@ -17,6 +17,8 @@ import httpx2
 from confluent_kafka.schema_registry import AsyncSchemaRegistryClient
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 
+from connector.avro import answer_bound
+from connector.avro.answer_bound import AnswerTooLargeError
 from connector.errors import SettingError
 from connector.telemetry import Part
 
@@ -97,12 +99,15 @@ class RegistryOptions:
         try:
             if any(not _usable(httpx2.URL(url.strip())) for url in self.url.split(",")):
                 raise SettingError(_BAD_URL)
-            return AsyncSchemaRegistryClient.new_client(self.conf())
+            client = AsyncSchemaRegistryClient.new_client(self.conf())
         except OSError as error:  # ssl.SSLError is one
             raise SettingError(f"registry: its certificate files cannot be used: {error.strerror or error}") from error
         except (ValueError, httpx2.InvalidURL) as error:
             # Without the client's text, which quotes the address with whatever secret is in it.
             raise SettingError(_BAD_URL) from error
+        if type(client) is AsyncSchemaRegistryClient:  # not the one of `mock://`, which asks nobody
+            answer_bound.bound(client._rest_client.session)  # noqa: SLF001 (it takes neither a session nor a transport)
+        return client
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +200,8 @@ class RegistryAccess:
                 self._trouble(_words(error.http_status_code))
             except (httpx2.HTTPError, OSError) as error:
                 self._trouble(f"does not answer ({type(error).__name__})")
+            except AnswerTooLargeError as error:
+                self._trouble(f"{error}: check registry.url")
             except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
                 # What the client makes of a success whose body no registry would send.
                 self._trouble("answers something that is no schema: check registry.url")

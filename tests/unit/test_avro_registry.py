@@ -3,7 +3,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import gzip
 import json
+import tracemalloc
 from collections import deque
 from typing import TYPE_CHECKING, Any, cast
 
@@ -13,6 +15,7 @@ from aiohttp import web
 from confluent_kafka.schema_registry import AsyncSchemaRegistryClient
 from confluent_kafka.schema_registry import Schema as Registered
 
+from connector.avro.answer_bound import MAX_ANSWER_BYTES
 from connector.avro.paths import leaves
 from connector.avro.registry import Patience, Registry
 from connector.avro.registry_access import Backoff, RegistryAccess, RegistryOptions
@@ -447,6 +450,62 @@ def test_every_error_of_the_http_library_is_waited_out() -> None:
     }
     misuse = {"StreamError", "StreamClosed", "StreamConsumed", "RequestNotRead", "ResponseNotRead", "CookieConflict"}
     assert errors == misuse | {"InvalidURL"}
+
+
+class Flood(web.StreamResponse):
+    """Sends a hundred megabytes, as far as they are read."""
+
+    sent_bytes = 0
+
+    async def prepare(self, request: web.BaseRequest) -> Any:
+        writer = await super().prepare(request)
+        with contextlib.suppress(ConnectionError):
+            while self.sent_bytes < 100_000_000:
+                await self.write(bytes(100_000))
+                self.sent_bytes += 100_000
+        return writer
+
+
+GZIPPED = {"Content-Encoding": "gzip"}
+
+
+@pytest.mark.parametrize(
+    ("instead", "told"),
+    [
+        pytest.param(Flood(), "answers more than 4 MB: check registry.url", id="100 MB in chunks"),
+        pytest.param(Flood(status=500), "answers more than 4 MB: check registry.url", id="100 MB with an error"),
+        pytest.param(
+            Flood(headers={"Content-Length": "100000000"}), "answers more than 4 MB: check registry.url", id="announced"
+        ),
+        pytest.param(
+            web.Response(body=gzip.compress(bytes(100_000_000)), headers=GZIPPED),
+            "answers compressed, though asked not to: check registry.url",
+            id="100 MB compressed to 100 kB",
+        ),
+    ],
+)
+async def test_a_flood_of_the_registry_is_not_read_to_its_end(
+    stub: Stub, registry: Registry, heard: Heard, instead: web.StreamResponse, told: str
+) -> None:
+    """It is given up in little memory, said in one line, and asked for again."""
+    stub.register(5, "crm-value", 1, _record(id="string"))
+    stub.instead.append(cast("web.Response", instead))
+    tracemalloc.start()
+    try:
+        assert _paths(await registry.schema(5)) == ["id"]
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 5 * MAX_ANSWER_BYTES
+    assert [text and told in text for text in heard.troubles] == [True, None]
+    if isinstance(instead, Flood):
+        assert instead.sent_bytes < 5 * MAX_ANSWER_BYTES
+
+
+async def test_a_large_schema_is_read(stub: Stub, registry: Registry) -> None:
+    """Two million bytes of answer are none too many."""
+    stub.register(5, "crm-value", 1, _record(id="string") | {"doc": "x" * 2_000_000})
+    assert _paths(await registry.schema(5)) == ["id"]
 
 
 async def test_an_answer_that_drips_is_left_in_time(stub: Stub, registry: Registry, heard: Heard, time: Time) -> None:
