@@ -14,8 +14,8 @@ import httpx2
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-# The registry keeps a schema as JSON in a record of a topic, 1 MB by default (max.message.bytes), and answers about the
-# same. Eight questions at once (registry_access) may hold so much each, and some three times over while they are parsed.
+# The registry keeps a schema as JSON in a record of a topic, 1 MB by default (max.message.bytes), and answers about as
+# much. Eight questions at once (registry_access) may hold so much each, and three times that while they are parsed.
 MAX_ANSWER_BYTES: Final = 4_000_000
 _PLAIN: Final = "identity"
 

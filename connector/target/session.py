@@ -63,7 +63,7 @@ class Session:
         self._token = token
         self._session = aiohttp.ClientSession(
             timeout=aiohttp.ClientTimeout(total=timeout_s, sock_connect=CONNECT_TIMEOUT_S),
-            connector=aiohttp.TCPConnector(limit=1, ssl=_tls(ca_file)),
+            connector=aiohttp.TCPConnector(limit=1, ssl=tls_context(ca_file)),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": "target-connector"} | ({"Content-Type": content_type} if content_type else {}),
         )
@@ -94,8 +94,12 @@ class Session:
         await self._session.close()
 
 
-def _tls(ca_file: Path | None) -> ssl.SSLContext:
-    """What is trusted: the system's authorities, and those of the file."""
+def tls_context(ca_file: Path | None) -> ssl.SSLContext:
+    """What is trusted: the system's authorities, and those of the file.
+
+    Raises:
+        SettingError: the file can't be used.
+    """
     tls = ssl.create_default_context()
     if ca_file is not None:
         try:

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 from connector.errors import SettingError
 from connector.service.check.findings import Finding, unsure, well, wrong
 from connector.target.auth import TokenFile
-from connector.target.client import CONNECT_TIMEOUT_S, tls_context
 from connector.target.expiry import ExpiryFile
+from connector.target.session import CONNECT_TIMEOUT_S, tls_context
 
 if TYPE_CHECKING:
     from connector.service.sections import TargetSettings
