@@ -121,10 +121,24 @@ class Service:
 
     def ask(self, path: str) -> tuple[int, str]:
         """Status and body of one of its pages."""
-        self.await_event("listening")
-        url = f"http://127.0.0.1:{self.events('listening')[0]['port']}{path}"
+        return self._ask(self._port("listening"), path, "GET")
+
+    def ask_admin(self, path: str, method: str = "GET") -> tuple[int, str]:
+        """Status and body of what the admin port answers, asked without the header that a change needs."""
+        return self._ask(self.admin_port(), path, method)
+
+    def admin_port(self) -> str:
+        """For `status --port`, since a test lets it be any free one."""
+        return self._port("admin_listening")
+
+    def _port(self, event: str) -> str:
+        self.await_event(event)
+        return str(self.events(event)[0]["port"])
+
+    def _ask(self, port: str, path: str, method: str) -> tuple[int, str]:
         try:
-            with urllib.request.urlopen(url, timeout=10) as answer:
+            request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", method=method)
+            with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 (loopback)
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             with error:

@@ -26,26 +26,21 @@ pytestmark = pytest.mark.system
 BAD = 60
 
 
-def port(service: Service) -> str:
-    service.await_event("admin_listening")
-    return str(service.events("admin_listening")[0]["port"])
-
-
 def test_the_status_of_a_service_that_waits(tmp_path: Path) -> None:
     """State and trouble, for people and as JSON; nothing is blocked, so nothing is unblocked."""
     with Service(minimal(), tmp_path) as service:
         service.await_trouble("kafka", "127.0.0.1:1")
-        shown = command("status", "--port", port(service))
+        shown = command("status", "--port", service.admin_port())
         assert (shown.code, shown.err) == (0, "")
         assert shown.out.startswith("waiting for ")
         assert "127.0.0.1:1" in shown.out
-        told = json.loads(command("status", "--json", "--port", port(service)).out)
+        told = json.loads(command("status", "--json", "--port", service.admin_port()).out)
         assert told["state"] == "waiting"
         for arguments, words in (
             (["status", "7"], "error: no such batch"),
             (["unblock"], "error: nothing is blocked"),
         ):
-            refused = command(*arguments, "--port", port(service))
+            refused = command(*arguments, "--port", service.admin_port())
             assert (refused.code, refused.out) == (1, "")
             assert refused.err.startswith(words)
             assert len(refused.err.splitlines()) == 1
@@ -135,7 +130,9 @@ def test_a_bad_port_in_the_environment_is_named() -> None:
 def test_a_proxy_is_not_asked(tmp_path: Path) -> None:
     """What is for this machine does not leave it."""
     with Service(minimal(), tmp_path) as service:
-        shown = command("status", "--port", port(service), http_proxy="http://127.0.0.1:1", HTTP_PROXY="http://[::1]:1")
+        shown = command(
+            "status", "--port", service.admin_port(), http_proxy="http://127.0.0.1:1", HTTP_PROXY="http://[::1]:1"
+        )
         assert shown.code == 0
 
 
@@ -179,10 +176,10 @@ def test_a_tripped_brake_heals_without_a_restart(tmp_path: Path, kafka: Kafka, r
         assert status == 200
         for words in ("Blocked", "framing", topic, "target-connector unblock"):
             assert words in page
-        assert "blocked for " in command("status", "--port", port(service)).out
+        assert "blocked for " in command("status", "--port", service.admin_port()).out
         assert crash.committed(kafka.address, topic, topic) < BAD  # those that came in before they were too many
         if way == "unblock":
-            done = command("unblock", "--records", "100", "--port", port(service))
+            done = command("unblock", "--records", "100", "--port", service.admin_port())
             assert (done.code, done.out) == (0, "starting over; the brake lets 100 records pass\n")
         else:
             looser = changed(_settings(kafka, registry, target, topic), {"dead_letters__brake__at_least": 1000})
@@ -192,8 +189,8 @@ def test_a_tripped_brake_heals_without_a_restart(tmp_path: Path, kafka: Kafka, r
         service.await_ready()
         assert len(service.events("starting_over")) == 1
         assert len(target.profiles()) == len(feed.newest)
-        number = json.loads(command("status", "--json", "--port", port(service)).out)["batches"][0]["number"]
-        one = command("status", str(number), "--port", port(service))
+        number = json.loads(command("status", "--json", "--port", service.admin_port()).out)["batches"][0]["number"]
+        one = command("status", str(number), "--port", service.admin_port())
         assert (one.code, one.err) == (0, "")
         assert "rows failed" in one.out
         assert service.stop().code == 0
