@@ -11,9 +11,9 @@ COPY requirements/build.txt requirements/run.txt requirements/
 # The environment gets no pip of its own: the one of this stage installs into it, and stays behind.
 # pip compiles the bytecode here, since the service runs on a read-only root.
 RUN python -m venv --without-pip /opt/target-connector \
-    && python -m pip install --quiet --require-hashes --only-binary :all: -r requirements/build.txt \
+    && python -m pip install --quiet --no-deps --require-hashes --only-binary :all: -r requirements/build.txt \
     && python -m pip --python /opt/target-connector/bin/python install --quiet \
-        --require-hashes --only-binary :all: -r requirements/run.txt
+        --no-deps --require-hashes --only-binary :all: -r requirements/run.txt
 # The source comes last: a change to it leaves the layers above as they are.
 COPY pyproject.toml README.md LICENSE ./
 COPY connector connector

@@ -92,6 +92,12 @@ class Telemetry(Protocol):
         `unknown` of these are left out, as their end or what is committed of them is not known yet.
         """
 
+    def columns(self, why_not: str | None) -> None:
+        """Records are decoded in columns from now on (None), or all one by one, as the fast decoder is not usable."""
+
+    def read_singly(self, why: str, count: int) -> None:
+        """So many records were decoded one by one, not in columns: `damaged`, `schema` or `engine` (avro.reading)."""
+
     def jumped(self, jump: Jump) -> None:
         """A partition did not go on with the record that was next."""
 
@@ -145,6 +151,12 @@ class Silent:
         """See Telemetry."""
 
     def lag(self, records: int, unknown: int) -> None:
+        """See Telemetry."""
+
+    def columns(self, why_not: str | None) -> None:
+        """See Telemetry."""
+
+    def read_singly(self, why: str, count: int) -> None:
         """See Telemetry."""
 
     def jumped(self, jump: Jump) -> None:

@@ -7,17 +7,20 @@ event loop only waits for schemas, the decoding runs on a thread. Records of a s
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
 from connector.avro import paths as where
-from connector.avro import rows, wire
+from connector.avro import wire
+from connector.avro.reading import Reader, Singly
 from connector.avro.schema import Schema
 from connector.avro.stores import Refused
 from connector.errors import BlockedError, SettingError
 from connector.records import ASSIGNMENT, OFFSET, ROW, VALUE, Reason
+from connector.telemetry import Silent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from connector.avro.paths import Column
     from connector.avro.stores import SchemaStore
     from connector.avro.wire import Framing
+    from connector.telemetry import Telemetry
 
 REASON: Final = "reason"
 DETAIL: Final = "detail"
@@ -48,14 +52,6 @@ class Changes:
     tombstones: pl.DataFrame
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """How to read the records of one schema of one topic."""
-
-    schema: Schema
-    columns: Sequence[Column]
-
-
 class Decoder:
     """Decodes the records of one configured source.
 
@@ -63,13 +59,25 @@ class Decoder:
         framing: how its records name their schema.
         schemas: where the schemas come from.
         paths: the dotted paths to give columns for; None for every field that is no record.
+        fast: whether to decode in columns where that can be; otherwise record by record.
+        telemetry: is told of records that were read singly.
     """
 
-    def __init__(self, *, framing: Framing, schemas: SchemaStore, paths: Sequence[str] | None) -> None:
+    def __init__(
+        self,
+        *,
+        framing: Framing,
+        schemas: SchemaStore,
+        paths: Sequence[str] | None,
+        fast: bool = True,
+        telemetry: Telemetry | None = None,
+    ) -> None:
         self._framing = framing
         self._schemas = schemas
         self._paths = paths
-        self._plans: dict[str, dict[int, _Plan]] = {}
+        self._fast = fast
+        self._telemetry = telemetry or Silent()
+        self._readers: dict[str, dict[int, Reader]] = {}
         self._newest: dict[str, Schema | None] = {}
 
     async def decode(self, topic: str, frame: pl.DataFrame) -> Changes:
@@ -86,17 +94,19 @@ class Decoder:
         framed = wire.split(frame.filter(pl.col(VALUE).is_not_null()), self._framing)
         groups = framed.drop_nulls(wire.SCHEMA).partition_by(wire.SCHEMA, maintain_order=True)
         by_id = {int(group[wire.SCHEMA][0]): group for group in groups}
-        plans = await self._plans_for(topic, list(by_id))
+        readers = await self._readers_for(topic, list(by_id))
 
         unreadable = [_unreadable(framed.filter(pl.col(wire.SCHEMA).is_null()), Reason.FRAMING, _NOT_FRAMED)]
-        readable: list[tuple[_Plan, pl.DataFrame]] = []
+        readable: list[tuple[Reader, pl.DataFrame]] = []
         for schema_id, group in by_id.items():
-            plan = plans[schema_id]
-            if isinstance(plan, Refused):
-                unreadable.append(_unreadable(group, Reason.SCHEMA_UNKNOWN, plan.detail))
+            reader = readers[schema_id]
+            if isinstance(reader, Refused):
+                unreadable.append(_unreadable(group, Reason.SCHEMA_UNKNOWN, reader.detail))
             else:
-                readable.append((plan, group))
-        decoded = await asyncio.to_thread(_decode, readable)
+                readable.append((reader, group))
+        decoded, singly = await asyncio.to_thread(_decode, readable)
+        for why, count in singly.items():
+            self._telemetry.read_singly(why, count)
         unreadable += [faults for _, faults in decoded]
         return Changes([rows for rows, _ in decoded], pl.concat(unreadable).sort(ROW), tombstones)
 
@@ -122,52 +132,59 @@ class Decoder:
         walk = where.leaves if self._paths is None else where.reachable
         return {column.path: column.type.dtype for column in walk(newest.root) if column.type.dtype is not None}
 
-    async def _plans_for(self, topic: str, schema_ids: Sequence[int]) -> Mapping[int, _Plan | Refused]:
-        known = self._plans.setdefault(topic, {})
+    async def _readers_for(self, topic: str, schema_ids: Sequence[int]) -> Mapping[int, Reader | Refused]:
+        known = self._readers.setdefault(topic, {})
         new = [schema_id for schema_id in schema_ids if schema_id not in known]
         found = dict(zip(new, await asyncio.gather(*map(self._schemas.schema, new)), strict=True))
         usable = {schema_id: schema for schema_id, schema in found.items() if isinstance(schema, Schema)}
         if usable:
             newest = await self._schemas.newest(topic)
             self._renew(topic, newest if isinstance(newest, Schema) else None)
-            known.update({schema_id: self._plan(topic, schema) for schema_id, schema in usable.items()})
+            known.update({schema_id: self._reader(topic, schema) for schema_id, schema in usable.items()})
         return known | {schema_id: refused for schema_id, refused in found.items() if isinstance(refused, Refused)}
 
     def _renew(self, topic: str, newest: Schema | None) -> None:
-        """Take note of the newest schema; plans that were made by another one's aliases are made again."""
+        """Take note of the newest schema; readers that were made by another one's aliases are made again."""
         if topic in self._newest and self._newest[topic] is newest:
             return
         self._newest[topic] = newest
-        plans = self._plans[topic]
-        plans.update({schema_id: self._plan(topic, plan.schema) for schema_id, plan in plans.items()})
+        readers = self._readers[topic]
+        readers.update({schema_id: self._reader(topic, reader.schema) for schema_id, reader in readers.items()})
 
-    def _plan(self, topic: str, schema: Schema) -> _Plan:
+    def _reader(self, topic: str, schema: Schema) -> Reader:
         newest = self._newest[topic]
         aliases = newest.root if newest else None
         if self._paths is None:
-            return _Plan(schema, list(where.leaves(schema.root, aliases)))
+            return Reader(schema, list(where.leaves(schema.root, aliases)), fast=self._fast)
         found = [where.find(path, schema.root, aliases) for path in self._paths]
         columns = [column for column in found if column is not None]
         for column in columns:
             if column.type.dtype is None:
                 raise BlockedError(f"topic {topic}: {_recursive(column, schema)}")
-        return _Plan(schema, columns)
+        return Reader(schema, columns, fast=self._fast)
 
 
 def _recursive(column: Column, schema: Schema) -> str:
     return f"{column.path} in {schema.label} holds records inside themselves, which no column can: leave it out"
 
 
-def _decode(groups: Sequence[tuple[_Plan, pl.DataFrame]]) -> list[tuple[pl.DataFrame, pl.DataFrame]]:
-    """Read each group; gives its frame, and its unreadable records."""
+def _decode(
+    groups: Sequence[tuple[Reader, pl.DataFrame]],
+) -> tuple[list[tuple[pl.DataFrame, pl.DataFrame]], Counter[Singly]]:
+    """Read each group; gives its frame, and its unreadable records, and how many records were read singly."""
     decoded = []
-    for plan, group in groups:
-        result = rows.read(plan.schema, plan.columns, group[wire.DATUM])
-        frame = group.select(ROW, ASSIGNMENT, OFFSET)[list(result.readable)].with_columns(result.columns)
-        at_fault = group.select(ROW)[[index for index, _ in result.faults]]
+    singly: Counter[Singly] = Counter()
+    for reader, group in groups:
+        reading = reader.read(group[wire.DATUM])
+        singly += reading.singly
+        result, places = reading.rows, group.select(ROW, ASSIGNMENT, OFFSET)
+        at_fault = pl.Series([index for index, _ in result.faults], dtype=pl.UInt32)
         details = pl.Series(DETAIL, [detail for _, detail in result.faults], pl.String)
-        decoded.append((frame, _unreadable(at_fault, Reason.UNREADABLE, details)))
-    return decoded
+        unreadable = _unreadable(places.select(ROW)[at_fault], Reason.UNREADABLE, details)
+        if len(at_fault):
+            places = places.filter(~pl.int_range(pl.len(), dtype=pl.UInt32).is_in(at_fault.implode()))
+        decoded.append((places.with_columns(result.columns), unreadable))
+    return decoded, singly
 
 
 def _unreadable(frame: pl.DataFrame, reason: Reason, detail: str | pl.Series) -> pl.DataFrame:

@@ -1,15 +1,15 @@
 """Schemas rewritten to ones with the same bytes that fastavro reads without losing or guessing anything.
 
-What changes: logical types are left out (`scalars` puts their meaning back); an enum is an int, as fastavro takes a
-negative index from the end; each branch of a union of several types is wrapped into a record of one field, which names
-the branch; a negative union index is refused; recursion ends at a depth, as in fastavro a few thousand levels end the
-process (measured: 5,000 levels of `["null", "Self"]`, segmentation fault). Called by the stores of schemas.
+What changes: logical types are left out (`scalars` puts their meaning back); a text is bytes, decoded only where it is
+wanted; a map is an array of its entries; an enum is an int, as fastavro takes a negative index from the end; each
+branch of a union of several types is wrapped into a record of one field, which names the branch; a negative union index
+is refused; recursion ends at a depth, as in fastavro a few thousand levels end the process (measured: 5,000 levels of
+`["null", "Self"]`, segmentation fault). Called by the stores of schemas.
 """
 
 from __future__ import annotations
 
 import json
-from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,11 +18,16 @@ import polars as pl
 from fastavro.schema import SchemaParseException
 
 from connector.avro import schema as types
+from connector.avro.branches import branch_names, full_name, is_null
+from connector.avro.layouts import layout
+from connector.avro.meaning import Unfit
 from connector.avro.scalars import Convert, DatumError, scalar
 from connector.avro.schema import RECURSIVE, Field, Schema, SchemaError, Type
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from connector.avro.layouts import Record
 
 _MAX_DEPTH: Final = 32  # how often a record may hold itself, directly or through others; deeper ones are unreadable
 # One byte holds the indexes -64 to 63, and fastavro takes those below zero from the end of the branches.
@@ -61,7 +66,14 @@ def parse(text: str, label: str, references: Sequence[str] = ()) -> Schema:
         raise SchemaError(f"is no Avro schema ({type(error).__name__}: {error})"[:_LONGEST_TEXT]) from error
     if root.fields is None:
         raise SchemaError("is no record")
-    return Schema(label, ready, root)
+    return Schema(label, ready, root, _layout(avro, named))
+
+
+def _layout(avro: Any, named: Mapping[str, Any]) -> Record | None:
+    try:
+        return layout(avro, named)
+    except Unfit:
+        return None
 
 
 def _without_defaults(node: Any) -> Any:
@@ -90,10 +102,14 @@ class _Lowering:
         if isinstance(avro, str):
             avro = self._named.get(avro, {"type": avro})
         kind = "union" if isinstance(avro, list) else avro["type"]
-        if kind in {"array", "map"}:
-            inside = "items" if kind == "array" else "values"
-            lowered, inner = self.lower(avro[inside], level)
-            return {"type": kind, inside: lowered}, types.array(inner) if kind == "array" else types.mapping(inner)
+        if kind == "array":
+            lowered, inner = self.lower(avro["items"], level)
+            return {"type": "array", "items": lowered}, types.array(inner)
+        if kind == "map":
+            lowered, inner = self.lower(avro["values"], level)
+            fields = [{"name": "key", "type": "bytes"}, {"name": "value", "type": lowered}]
+            entry = {"type": "record", "name": self._name(), "fields": fields}
+            return {"type": "array", "items": entry}, types.mapping(inner)
         if kind == "enum":
             return "int", Type(pl.String(), pl.String(), _symbol(avro["symbols"]))
         if kind in {"record", "error"}:
@@ -103,7 +119,8 @@ class _Lowering:
     def _scalar(self, avro: Mapping[str, Any]) -> tuple[Any, Type]:
         found, fixed = scalar(avro), avro["type"] == "fixed"
         weightless = avro["type"] == "null" or (fixed and avro["size"] == 0)
-        lowered = {"type": "fixed", "name": self._name(), "size": avro["size"]} if fixed else avro["type"]
+        plain = "bytes" if avro["type"] == "string" else avro["type"]
+        lowered = {"type": "fixed", "name": self._name(), "size": avro["size"]} if fixed else plain
         return lowered, Type(found.dtype, found.raw, found.convert, no_bytes=weightless)
 
     def _record(self, avro: Mapping[str, Any], level: int) -> tuple[Any, Type]:
@@ -123,13 +140,13 @@ class _Lowering:
         return {"type": "record", "name": name, "fields": lowered_fields}, self._done[key][1]
 
     def _union(self, avro: Sequence[Any], level: int) -> tuple[Any, Type]:
-        names = _branch_names(avro)
+        names = branch_names(avro)
         lowered: list[Any] = []
         inner: dict[str, Type] = {}
         for branch in avro:
             reads, meant = self.lower(branch, level)
-            if not _is_null(branch):
-                name = names[_full_name(branch)]
+            if not is_null(branch):
+                name = names[full_name(branch)]
                 inner[name] = meant
                 if len(names) > 1 and level == 0:  # deeper ones are read, but never looked at
                     reads = {"type": "record", "name": self._name(), "fields": [{"name": name, "type": reads}]}
@@ -163,28 +180,3 @@ def _symbol(symbols: Sequence[str]) -> Convert:
         raise DatumError("an enum index out of range")
 
     return convert
-
-
-def _is_null(avro: Any) -> bool:
-    return avro == "null" or (isinstance(avro, dict) and avro["type"] == "null")
-
-
-def _full_name(avro: Any) -> str:
-    return str(avro.get("name", avro["type"]) if isinstance(avro, dict) else avro)
-
-
-def _branch_names(union: Sequence[Any]) -> Mapping[str, str]:
-    """Name the branches besides null: `?` and the type's name, its full name where a shorter one would be taken twice.
-
-    Raises:
-        SchemaError: two branches have one name, or a branch is a union.
-    """
-    full = [_full_name(branch) for branch in union if not _is_null(branch)]
-    if len(set(full)) < len(full) or any(isinstance(branch, list) for branch in union):
-        raise SchemaError("has a union that holds one type twice, or another union")
-    short = Counter(_last(name) for name in full)
-    return {name: f"?{name if short[_last(name)] > 1 else _last(name)}" for name in full}
-
-
-def _last(name: str) -> str:
-    return name.rpartition(".")[2]

@@ -1,8 +1,8 @@
 """The reference decoder: fastavro, record by record, into typed columns.
 
 Promises: an unreadable record never harms another one, a record with bytes left over is unreadable, columns have the
-types of the schema however few rows there are, and no text about a fault holds a value. Called by `decoder`, on a
-thread of its own. No I/O.
+types of the schema however few rows there are, and no text about a fault holds a value. It is the truth that `columns`
+is held to, and what reads whatever that cannot. Called by `reading`, on a thread of its own. No I/O.
 """
 
 from __future__ import annotations
@@ -40,12 +40,10 @@ class Rows:
     """Datums as columns.
 
     Attributes:
-        readable: the indexes of the datums that could be read, ascending.
         columns: one per column asked for, in that order, one value per readable datum.
-        faults: the index of each other datum, and what is wrong with it.
+        faults: the index of each other datum, ascending, and what is wrong with it.
     """
 
-    readable: Sequence[int]
     columns: Sequence[pl.Series]
     faults: Sequence[tuple[int, str]]
 
@@ -56,10 +54,9 @@ def read(schema: Schema, columns: Sequence[Column], datums: Iterable[bytes]) -> 
     Args:
         schema: the one that wrote them.
         columns: what to keep, none of it recursive. The rest of a datum must be readable too, but the range of its
-            ints, enums and dates is not looked at.
+            ints, enums and dates is not looked at, nor whether its texts are UTF-8.
         datums: the datums, without framing.
     """
-    readable: list[int] = []
     faults: list[tuple[int, str]] = []
     cells: list[list[Any]] = []
     slices: list[list[pl.Series]] = []
@@ -75,13 +72,12 @@ def read(schema: Schema, columns: Sequence[Column], datums: Iterable[bytes]) -> 
             words = _WORDS.get(type(fault), type(fault).__name__)
             faults.append((index, f"{schema.label}, byte {source.tell()} of {len(datum)}: {words}"))
         else:
-            readable.append(index)
             held_bytes += len(datum)
             if held_bytes >= _SLICE_BYTES:
                 slices.append(_columns(columns, cells))
                 cells, held_bytes = [], 0
     slices.append(_columns(columns, cells))
-    return Rows(readable, [pl.concat(parts) for parts in zip(*slices, strict=True)], faults)
+    return Rows([pl.concat(parts) for parts in zip(*slices, strict=True)], faults)
 
 
 def _columns(columns: Sequence[Column], cells: Sequence[Sequence[Any]]) -> list[pl.Series]:

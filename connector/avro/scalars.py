@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Convert = Callable[[Any], Any]
 
-_MAX_DECIMAL_DIGITS: Final = 38  # what 128 bits hold, and Polars' limit
+MAX_DECIMAL_DIGITS: Final = 38  # what 128 bits hold, and Polars' limit
 _DAY_MS: Final = 86_400_000
 # 0001-01-01 and 10000-01-01 in days since 1970: the years that ISO 8601 can write with four digits.
 _FIRST_DAY: Final = -719_162
@@ -31,6 +31,22 @@ class DatumError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """Whole numbers from `low` up to, without, `end`, which a column holds `times` as large; `fault` names others."""
+
+    low: int
+    end: int
+    fault: str
+    times: int = 1
+
+    def convert(self, value: int) -> int:
+        """Give what the column holds; raises DatumError."""
+        if self.low <= value < self.end:
+            return value * self.times
+        raise DatumError(self.fault)
+
+
+@dataclass(frozen=True, slots=True)
 class Scalar:
     """How one Avro type becomes a column.
 
@@ -39,11 +55,13 @@ class Scalar:
         raw: the type Polars is given the converted values as, before the cast to `dtype`.
         convert: from what fastavro reads for the base type (never null) to what Polars takes for `raw`; None where
             that is the same. Raises DatumError.
+        limits: of a whole number that is not any 64 bits; `convert` holds it to them.
     """
 
     dtype: pl.DataType
     raw: pl.DataType
     convert: Convert | None = None
+    limits: Limits | None = None
 
 
 def scalar(avro: Mapping[str, Any]) -> Scalar:
@@ -79,27 +97,14 @@ def scalar(avro: Mapping[str, Any]) -> Scalar:
     return _LOGICAL.get((base, logical)) or _PLAIN[base]
 
 
-def _same(dtype: pl.DataType, convert: Convert | None = None) -> Scalar:
-    return Scalar(dtype, dtype, convert)
-
-
-def _between(low: int, end: int, fault: str, times: int = 1) -> Convert:
-    """Make a conversion that takes whole numbers from `low` up to, without, `end`, and multiplies them."""
-
-    def convert(value: int) -> int:
-        if low <= value < end:
-            return value * times
-        raise DatumError(fault)
-
-    return convert
+def _same(dtype: pl.DataType, limits: Limits | None = None) -> Scalar:
+    return Scalar(dtype, dtype, limits.convert if limits else None, limits)
 
 
 def _decimal(precision: int, scale: int) -> Scalar:
     limit = 10**precision
 
     def convert(value: bytes) -> str:
-        if not value:
-            raise DatumError("a decimal of no bytes")
         unscaled = int.from_bytes(value, "big", signed=True)
         if abs(unscaled) >= limit:
             raise DatumError("a decimal of more digits than its precision")
@@ -107,15 +112,16 @@ def _decimal(precision: int, scale: int) -> Scalar:
         whole, fraction = (digits[:-scale], digits[-scale:]) if scale else (digits, "")
         return f"{'-' if unscaled < 0 else ''}{whole}{'.' if fraction else ''}{fraction}"
 
+    # No bytes are zero, as fastavro and arrow-avro have it.
     # By way of text, since Polars 2.1 refuses Python's Decimal just above -10**38 and nulls one among other scales.
-    dtype = pl.Decimal(precision, scale) if precision <= _MAX_DECIMAL_DIGITS else pl.String()
+    dtype = pl.Decimal(precision, scale) if precision <= MAX_DECIMAL_DIGITS else pl.String()
     return Scalar(dtype, pl.String(), convert)
 
 
 def _timestamp(unit: str, zone: str | None) -> Scalar:
     dtype = pl.Datetime("ms" if unit == "millis" else "us", zone)
     day = _DAY_MS if unit == "millis" else _DAY_MS * 1_000
-    return _same(dtype, _between(_FIRST_DAY * day, _END_DAY * day, "a timestamp outside the years 1 to 9999"))
+    return _same(dtype, Limits(_FIRST_DAY * day, _END_DAY * day, "a timestamp outside the years 1 to 9999"))
 
 
 _UUID_BYTES: Final = 16
@@ -123,20 +129,21 @@ _UUID_BYTES: Final = 16
 _PLAIN: Final[Mapping[str, Scalar]] = {
     "null": _same(pl.Null()),
     "boolean": _same(pl.Boolean()),
-    "int": _same(pl.Int32(), _between(-(2**31), 2**31, "an int beyond 32 bits")),
+    "int": _same(pl.Int32(), Limits(-(2**31), 2**31, "an int beyond 32 bits")),
     "long": _same(pl.Int64()),
     "float": _same(pl.Float32()),
     "double": _same(pl.Float64()),
     "bytes": _same(pl.Binary()),
     "fixed": _same(pl.Binary()),
-    "string": _same(pl.String()),
+    # Read as bytes, so that a text which the mapping leaves out need not be UTF-8 (columns skip it unseen).
+    "string": Scalar(pl.String(), pl.String(), bytes.decode),
 }
 
 _LOGICAL: Final[Mapping[tuple[str, str | None], Scalar]] = {
-    ("int", "date"): _same(pl.Date(), _between(_FIRST_DAY, _END_DAY, "a date outside the years 1 to 9999")),
+    ("int", "date"): _same(pl.Date(), Limits(_FIRST_DAY, _END_DAY, "a date outside the years 1 to 9999")),
     # Polars counts a time of day in nanoseconds.
-    ("int", "time-millis"): _same(pl.Time(), _between(0, _DAY_MS, "a time outside the day", times=1_000_000)),
-    ("long", "time-micros"): _same(pl.Time(), _between(0, _DAY_MS * 1_000, "a time outside the day", times=1_000)),
+    ("int", "time-millis"): _same(pl.Time(), Limits(0, _DAY_MS, "a time outside the day", times=1_000_000)),
+    ("long", "time-micros"): _same(pl.Time(), Limits(0, _DAY_MS * 1_000, "a time outside the day", times=1_000)),
     ("long", "timestamp-millis"): _timestamp("millis", "UTC"),
     ("long", "timestamp-micros"): _timestamp("micros", "UTC"),
     ("long", "local-timestamp-millis"): _timestamp("millis", None),

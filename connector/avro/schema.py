@@ -14,6 +14,7 @@ import polars as pl
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from connector.avro.layouts import Record
     from connector.avro.scalars import Convert
 
 
@@ -62,11 +63,13 @@ class Schema:
         label: how texts call it, such as `schema 5`.
         lowered: what fastavro reads with: other types, the same bytes.
         root: the record it describes.
+        layout: how the fast engine reads it; None where it cannot.
     """
 
     label: str
     lowered: Any
     root: Type
+    layout: Record | None = None
 
 
 RECURSIVE: Final = Type(None, None)
@@ -88,7 +91,7 @@ def array(items: Type) -> Type:
 
 
 def mapping(values: Type) -> Type:
-    """Make the type of a map: List(Struct{key: String, value: values}), in the order of the bytes.
+    """Make the type of a map: List(Struct{key: String, value: values}), in the order of the bytes, doubles kept.
 
     Raises:
         SchemaError: a value takes no bytes; see `array`.
@@ -100,7 +103,7 @@ def mapping(values: Type) -> Type:
     return Type(
         pl.List(pl.Struct({"key": pl.String(), "value": values.dtype})),
         pl.List(pl.Struct({"key": pl.String(), "value": values.raw})),
-        lambda value: [{"key": key, "value": convert(item)} for key, item in value.items()],
+        lambda value: [{"key": entry["key"].decode(), "value": convert(entry["value"])} for entry in value],
         size=1 + values.size,
     )
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from confluent_kafka import Consumer, KafkaException
 
+from connector.avro import proof
 from connector.avro.decoder import Decoder
 from connector.avro.registry import Registry
 from connector.avro.registry_access import RegistryOptions
@@ -192,10 +193,11 @@ def make_feeds(
         SettingError: a file that the settings name can't be used.
     """
     store = schemas or _registry(settings, telemetry, opened)
-    return [_feed(source, store) for source in settings.sources]
+    telemetry.columns(why_not := proof.failure())
+    return [_feed(source, store, telemetry, fast=why_not is None) for source in settings.sources]
 
 
-def _feed(source: SourceSettings, registry: SchemaStore | None) -> Feed:
+def _feed(source: SourceSettings, registry: SchemaStore | None, telemetry: Telemetry, *, fast: bool) -> Feed:
     schemas = SchemaFile.load(source.schema_file) if source.schema_file is not None else registry
     if schemas is None:
         raise SettingError("registry.url: missing; a source with the framing confluent needs it")
@@ -203,7 +205,9 @@ def _feed(source: SourceSettings, registry: SchemaStore | None) -> Feed:
     mapping = Mapping(source.id, attributes, UnsafeText(source.unsafe_text))
     return Feed(
         reads=partial(reads, source.topics),
-        decoder=Decoder(framing=Framing(source.framing), schemas=schemas, paths=mapping.paths),
+        decoder=Decoder(
+            framing=Framing(source.framing), schemas=schemas, paths=mapping.paths, fast=fast, telemetry=telemetry
+        ),
         mapping=mapping,
         keep_tombstones=source.on_delete == "dead_letter",
     )

@@ -33,6 +33,7 @@ STARTING: Final = "starting"
 WARNED: Final = "warned"
 LISTENING: Final = "listening"
 ADMIN_LISTENING: Final = "admin_listening"
+COLUMNS_OFF: Final = "columns_off"
 ASSIGNED: Final = "assigned"
 BATCH_ACCEPTED: Final = "batch_accepted"
 OFFSET_RESET: Final = "offset_reset"
@@ -62,6 +63,13 @@ EVENTS: Final = (
         ("host", "port"),
         "The commands `status` and `unblock` can be used on this machine.",
         "None; `--port` of these commands takes another port than `service.admin_port`.",
+    ),
+    Event(
+        COLUMNS_OFF,
+        "warning",
+        ("why",),
+        "The fast decoder is not usable here, so records are decoded one by one: all is right, but slower.",
+        "Install the versions of polars-avro and nanoarrow that `requirements/run.txt` names, or use the image.",
     ),
     Event(
         ASSIGNED,

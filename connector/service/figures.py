@@ -58,6 +58,20 @@ METRICS: Final = (
         "Divide by the records for their mean size, when sizing the memory.",
     ),
     Metric(
+        "target_connector_columns",
+        "gauge",
+        "1 while records are decoded in columns, 0 where the fast decoder failed its self-test at start.",
+        "0: see the log's `columns_off`; decoding takes ten times as long.",
+    ),
+    Metric(
+        "target_connector_records_read_singly_total",
+        "counter",
+        "Records decoded one by one: `damaged` (among some dozens one is not readable, or holds a value out of range), "
+        "`schema` (recursive, or of a type that only the slow decoder reads), `engine` (the fast decoder is off).",
+        "Much of `schema`: leave out or change the field; all is right, but decoding takes ten times as long.",
+        labels=("why",),
+    ),
+    Metric(
         "target_connector_assigned_partitions",
         "gauge",
         "Partitions that this replica owns.",

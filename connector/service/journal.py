@@ -65,6 +65,11 @@ class Journal(Silent):
         """See Telemetry; it is told every few seconds, so it is the moment to tell the rest of a flood of letters."""
         self._tell_letters(self._clock() - DEAD_LETTERS_EVERY_S)
 
+    def columns(self, why_not: str | None) -> None:
+        """See Telemetry."""
+        if why_not is not None:
+            self._log.warning(events.COLUMNS_OFF, why=why_not)
+
     def jumped(self, jump: Jump) -> None:
         """See Telemetry."""
         self._log.warning(
@@ -179,6 +184,16 @@ class Tee:
         """See Telemetry."""
         for listener in self._listeners:
             listener.lag(records, unknown)
+
+    def columns(self, why_not: str | None) -> None:
+        """See Telemetry."""
+        for listener in self._listeners:
+            listener.columns(why_not)
+
+    def read_singly(self, why: str, count: int) -> None:
+        """See Telemetry."""
+        for listener in self._listeners:
+            listener.read_singly(why, count)
 
     def jumped(self, jump: Jump) -> None:
         """See Telemetry."""

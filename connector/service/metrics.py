@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
+from connector.avro.reading import Singly
 from connector.profiles.window import Due
 from connector.records import Reason
 from connector.service.figures import METRICS
@@ -42,6 +43,8 @@ class Metrics:
         self._gauge("target_connector_build_info").labels(version("target-connector")).set(1)
         self._records = self._counter("target_connector_records_polled_total")
         self._bytes = self._counter("target_connector_polled_bytes_total")
+        self._columns = self._gauge("target_connector_columns")
+        self._singly = self._counter("target_connector_records_read_singly_total")
         self._assigned = self._gauge("target_connector_assigned_partitions")
         self._partitions = self._gauge("target_connector_topic_partitions")
         self._lag = self._gauge("target_connector_lag_records")
@@ -81,6 +84,8 @@ class Metrics:
             self._calls.labels(outcome)
         for why in ("tombstone", "empty"):
             self._skipped.labels(why)
+        for singly in Singly:
+            self._singly.labels(singly)
         for part in Part:
             self._trouble.labels(part)
         for due in Due:
@@ -127,6 +132,14 @@ class Metrics:
         """See Telemetry."""
         self._lag.set(records)
         self._lag_unknown.set(unknown)
+
+    def columns(self, why_not: str | None) -> None:
+        """See Telemetry."""
+        self._columns.set(why_not is None)
+
+    def read_singly(self, why: str, count: int) -> None:
+        """See Telemetry."""
+        self._singly.labels(why).inc(count)
 
     def jumped(self, jump: Jump) -> None:
         """See Telemetry."""

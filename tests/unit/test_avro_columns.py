@@ -1,0 +1,263 @@
+"""The fast decoder is held to the reference: over generated schemas and data, whole and damaged.
+
+`AVRO_CASES=10000000` compares ten million datums instead of the 200,000 of every run; `AVRO_SEED` begins elsewhere.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pytest
+
+from connector.avro import columns as engine
+from connector.avro import proof, rows
+from connector.avro.columns import Columns, EngineError
+from connector.avro.lowering import parse
+from connector.avro.meaning import Unfit
+from connector.avro.paths import find, reachable
+from connector.avro.reading import Reader, Singly
+from connector.avro.scalars import DatumError
+from connector.avro.schema import Schema, SchemaError
+from tests.unit.avro_cases import Chance
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from connector.avro.paths import Column
+
+ROOT = Path(__file__).parents[2]
+CASES = int(os.environ.get("AVRO_CASES", "200000"))
+SEED = int(os.environ.get("AVRO_SEED", "1"))
+WORKERS_SHARE = 4  # the cases are cut in so many tests, so that a failure names a narrower place
+
+
+def _drawn(seed: int, datums: int) -> Iterator[tuple[int, Schema, list[bytes]]]:
+    """Schemas that fastavro takes, with datums, without end; the seed of each."""
+    while True:
+        seed += 1
+        try:
+            case = Chance(seed).case(datums)
+            yield seed, parse(json.dumps(case.schema), "schema 5"), case.datums
+        # A name used before its definition, and an array of what takes no bytes: no schemas.
+        except (ValueError, SchemaError):
+            continue
+
+
+def _differences(found: Sequence[pl.Series], truth: Sequence[pl.Series]) -> list[str]:
+    pairs = zip(found, truth, strict=True)
+    return [have.name for have, want in pairs if have.name != want.name or not have.equals(want, check_dtypes=True)]
+
+
+def _all(schema: Schema) -> list[Column]:
+    return [column for column in reachable(schema.root) if column.type.dtype is not None]
+
+
+@pytest.mark.parametrize("quarter", range(WORKERS_SHARE))
+def test_columns_are_what_the_reference_gives(quarter: int) -> None:
+    """Over generated schemas and data every path has the same values and the same type, read fast or singly."""
+    compared, fast = 0, 0
+    for seed, schema, datums in _drawn(SEED + quarter * 10_000_000, 1_000):
+        # A fast read of few values takes other ways than one of many: a part of one, of two, of the rest.
+        wanted = _all(schema)[seed % 3 :: 1 + seed % 2]
+        truth = rows.read(schema, wanted, datums).columns
+        if schema.layout is not None:
+            reader = Columns(schema.layout, wanted)
+            cuts = [datums[:1], datums[1:3], datums[3:]]
+            parts = [reader.read(pl.Series(part, dtype=pl.Binary)) for part in cuts]
+            found = [pl.concat(series) for series in zip(*parts, strict=True)]
+            assert not _differences(found, truth), f"seed {seed}"
+            fast += len(datums)
+        compared += len(datums)
+        if compared >= CASES / WORKERS_SHARE:
+            break
+    assert fast > compared * 0.9, "too few of the schemas are read fast for the test to say anything"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_damaged_datum_changes_nothing_that_the_reference_would_not(seed: int) -> None:
+    """Damaged datums among good ones: the same rows, values and faults as the reference gives, to the letter."""
+    faults, compared = 0, 0
+    for number, schema, datums in _drawn(SEED + seed * 1_000_000 + 500_000_000, 100):
+        chance = Chance(number)
+        several = [chance.damaged(datum) if at % (7 + number % 90) == 0 else datum for at, datum in enumerate(datums)]
+        wanted = _all(schema)[number % 2 :]
+        truth = rows.read(schema, wanted, several)
+        found = Reader(schema, wanted).read(pl.Series(several, dtype=pl.Binary)).rows
+        assert found.faults == truth.faults, f"seed {number}"
+        assert not _differences(found.columns, truth.columns), f"seed {number}"
+        faults += len(truth.faults)
+        compared += len(datums)
+        if compared >= 15_000:
+            break
+    assert faults > compared * 0.01
+
+
+def _schema(*fields: Any) -> Schema:
+    listed = [{"name": f"f{at}", "type": avro} for at, avro in enumerate(fields)]
+    return parse(json.dumps({"type": "record", "name": "R", "fields": listed}), "schema 5")
+
+
+def _columns(schema: Schema, *paths: str) -> list[Column]:
+    found = [find(path, schema.root) for path in paths]
+    assert None not in found
+    return [column for column in found if column is not None]
+
+
+def _read(schema: Schema, datums: Sequence[bytes], *paths: str) -> list[pl.Series]:
+    assert schema.layout is not None
+    return Columns(schema.layout, _columns(schema, *paths)).read(pl.Series(datums, dtype=pl.Binary))
+
+
+@pytest.mark.parametrize(
+    ("fields", "datum"),
+    [
+        pytest.param(["long"], b"", id="nothing where a number is"),
+        pytest.param(["string"], b"\x02\xff", id="text that is no UTF-8"),
+        pytest.param(["long"], b"\x02\x02", id="bytes left over"),
+        pytest.param([["null", "string"]], b"\x04\x02a", id="the index after the last branch"),
+        pytest.param([["string", "null"]], b"\x04", id="the index after the last, null being last"),
+        pytest.param([["null", "string"]], b"\x06\x02a", id="an index far beyond"),
+        pytest.param([["null", "string"]], b"\x01\x02a", id="a negative index"),
+        pytest.param([{"type": "enum", "name": "E", "symbols": ["A"]}], b"\x02", id="an enum index out of range"),
+        pytest.param(["int"], b"\x80\x80\x80\x80\x10", id="an int of 33 bits"),
+        pytest.param([{"type": "int", "logicalType": "date"}], b"\xc2\x82\xe6\x02", id="the year 10000"),
+        pytest.param([{"type": "array", "items": "long"}], b"\x02", id="an array without its end"),
+        pytest.param(["bytes"], b"\xfe\xff\xff\xff\x0f", id="two gigabytes"),
+    ],
+)
+def test_what_is_not_readable_is_never_read(fields: list[Any], datum: bytes) -> None:
+    """One datum that is not of the schema, first, in the middle or last, and the fast decoder gives nothing."""
+    schema = _schema(*fields)
+    filler = next(
+        good for good in (b"\x00", b"\x00\x00") if not rows.read(schema, _columns(schema, "f0"), [good]).faults
+    )
+    for at in range(3):
+        datums = [filler, filler]
+        datums.insert(at, datum)
+        with pytest.raises(DatumError):
+            _read(schema, datums, "f0")
+
+
+def test_only_dozens_of_neighbours_of_a_damaged_datum_are_read_singly() -> None:
+    """Of 10,000 datums with one damaged among them, the others come out the fast way but for its closest ones."""
+    schema = _schema("string", ["null", "long"])
+    datums = [b"\x04ab\x02\x08"] * 10_000
+    datums[6_543] = b"\x04a"
+    reading = Reader(schema, _columns(schema, "f0", "f1")).read(pl.Series(datums, dtype=pl.Binary))
+    assert [index for index, _ in reading.rows.faults] == [6_543]
+    assert len(reading.rows.columns[0]) == 9_999
+    assert reading.singly.keys() == {Singly.DAMAGED}
+    assert 0 < reading.singly[Singly.DAMAGED] <= 32
+
+
+def test_a_text_that_nobody_wants_is_not_looked_at() -> None:
+    """Of a field left out the bytes need not be UTF-8, on both ways."""
+    schema = _schema("string", "string")
+    wanted, datums = _columns(schema, "f1"), [b"\x02\xff\x02a"]
+    assert rows.read(schema, wanted, datums).columns[0].to_list() == ["a"]
+    assert _read(schema, datums, "f1")[0].to_list() == ["a"]
+
+
+@pytest.mark.parametrize(
+    "avro",
+    [
+        pytest.param({"type": "record", "name": "N", "fields": [{"name": "n", "type": ["null", "N"]}]}, id="recursion"),
+        pytest.param(["null", "int", {"type": "fixed", "name": "F", "size": 0}], id="a branch that takes no bytes"),
+    ],
+)
+def test_what_the_engine_cannot_read_is_read_singly(avro: Any) -> None:
+    """A schema beyond the engine is read by the reference, and counted."""
+    schema = _schema("string", avro)
+    reading = Reader(schema, _columns(schema, "f0")).read(pl.Series([b"\x02a\x00"] * 5, dtype=pl.Binary))
+    assert reading.rows.columns[0].to_list() == ["a"] * 5
+    assert reading.singly == Counter({Singly.SCHEMA: 5})
+
+
+class PanicException(BaseException):
+    """Stands for what Rust raises."""
+
+
+@pytest.mark.parametrize("error", [PanicException("text of a record"), RuntimeError("text of a record")])
+def test_an_engine_that_panics_is_used_no_more(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A panic or a strange error ends nothing, is not repeated, and nothing of it reaches a text."""
+    calls = []
+
+    class Broken:
+        def __init__(self, *_: object, **__: object) -> None: ...
+
+        def schema(self) -> None: ...
+
+        def batch_iter(self, *_: object) -> None:
+            calls.append(1)
+            raise error
+
+    monkeypatch.setattr(engine, "AvroSource", Broken)
+    schema = _schema("string")
+    wanted, datums = _columns(schema, "f0"), pl.Series([b"\x02a"] * 3, dtype=pl.Binary)
+    assert schema.layout is not None
+    with pytest.raises(EngineError) as caught:
+        Columns(schema.layout, wanted).read(datums)
+    assert "text of" not in str(caught.value)
+    reader = Reader(schema, wanted)
+    for _ in range(2):
+        reading = reader.read(datums)
+        assert reading.rows.columns[0].to_list() == ["a"] * 3
+        assert reading.singly == Counter({Singly.ENGINE: 3})
+    assert len(calls) == 2
+
+
+def test_the_engine_proves_itself() -> None:
+    """With the versions that are installed the self-test passes."""
+    assert proof.failure() is None
+
+
+def test_a_wrong_engine_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An engine that takes every index but 0 for the second branch, or is not there, does not pass."""
+
+    def swapped(self: Columns, datums: pl.Series) -> list[pl.Series]:
+        return [series.reverse() for series in whole(self, datums)]
+
+    whole = Columns.read
+    monkeypatch.setattr(Columns, "read", swapped)
+    assert "wrongly" in (proof.failure() or "")
+    monkeypatch.setattr(engine, "AvroSource", None)
+    assert "fails" in (proof.failure() or "")
+    with pytest.raises(Unfit):
+        Columns(_schema("int").layout, [])  # type: ignore[arg-type]
+
+
+CHILD = """
+import polars as pl, resource, sys
+from tests.unit.test_avro_columns import _schema, _columns
+from connector.avro.reading import Reader
+schema = _schema({"type": "array", "items": {"type": "array", "items": "long"}}, "string")
+# Each claims 2**31 - 1 lists, and finds one in every byte of zero that follows, up to the end of the part.
+bad = b"\\xfe\\xff\\xff\\xff\\x0f"
+datums = pl.Series([bad, *[b"\\x00" + b"\\xd0\\x0f" + b"\\x00" * 1000] * 80_000], dtype=pl.Binary)
+resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+reading = Reader(schema, _columns(schema, "f0")).read(datums)
+assert [index for index, _ in reading.rows.faults] == [0], reading.rows.faults[:3]
+sys.stdout.write(str((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024))
+"""
+
+
+def test_a_claim_takes_no_more_memory_than_its_part() -> None:
+    """A datum that claims everything after it is found out within 4 MB of its neighbours: bounded memory and time."""
+    run = subprocess.run(
+        [sys.executable, "-c", CHILD],
+        env={"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert int(run.stdout) < 150, "megabytes; 4 MB parts take 51, all at once 875"
