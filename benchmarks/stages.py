@@ -29,6 +29,7 @@ from connector.profiles.mapping import Mapping
 from connector.records import ASSIGNMENT, OFFSET, Partition
 from connector.records import ID as PROFILE
 from connector.target import batchfile
+from connector.target.encoding import Encoder
 from connector.target.search import Search
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class Steps:
     def __init__(self) -> None:
         self.mapping = Mapping(ID, {name: name for name in ATTRIBUTES})
         store = SchemaFile(parse(json.dumps(SCHEMA), "the schema"))
+        self.encoder = Encoder()
         self.decoder = Decoder(framing=Framing.CONFLUENT, schemas=store, paths=self.mapping.paths)
 
     async def pass_once(self, clock: Clock, messages: Sequence[Message]) -> None:
@@ -80,8 +82,8 @@ class Steps:
         with clock.step("merge"):
             merged = merging.newest_whole(stack)
         with clock.step("encode"):
-            encoded = batchfile.encode(merged)
-            batchfile.encode(stack.select(PROFILE))  # the trail's ids
+            encoded = self.encoder.encode(merged)
+            self.encoder.encode(stack.select(PROFILE))  # the trail's ids
         with clock.step("count"):
             merging.measured([encoded])
         with clock.step("body"):

@@ -146,7 +146,7 @@ class Window:
         Args:
             limits: when it is due.
             feeds: how each feed merges; `add` names a feed by its index here.
-            encode: what ID and cells go through before their bytes are counted: `target.batchfile.encode`.
+            encode: what ID and cells go through before their bytes are counted: `target.encoding.Encoder.encode`.
         """
         self._limits = limits
         self._events = tuple(feeds)

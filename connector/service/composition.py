@@ -36,7 +36,7 @@ from connector.profiles.mapping import Mapping, UnsafeText
 from connector.profiles.window import Events, Limits, Window
 from connector.service.secret_files import has_lines, read_secret
 from connector.service.target_side import TargetSide, make_target_side
-from connector.target import batchfile
+from connector.target.encoding import Encoder
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -163,7 +163,7 @@ def _source_options(settings: Settings, consumer: dict[str, Any]) -> SourceOptio
 
 def _window(settings: Settings) -> Window:
     limits = Limits(settings.window.max_rows, settings.window.max_bytes, settings.window.max_age)
-    return Window(limits, [Events(source.events) for source in settings.sources], batchfile.encode)
+    return Window(limits, [Events(source.events) for source in settings.sources], Encoder().encode)
 
 
 def _brake(settings: Settings, released: int) -> Brake:

@@ -5,8 +5,8 @@
     id-2,,Graz
 
 Promises: whatever text a cell holds, it cannot end its cell, its row or the form parameter; every row has every cell;
-the same rows give the same bytes; no body is over Target's limits. Pure, in columns. The window calls `encode` for
-what survived merging, delivery the rest. The form is that of AdobeDocs profile-bulk-api.md.
+the same rows give the same bytes; no body is over Target's limits. Pure, in columns. Called by delivery, with
+rows that `encoding` has encoded. The form is that of AdobeDocs profile-bulk-api.md.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from typing import Final
 from urllib.parse import quote
 
 import polars as pl
-import polars.selectors as cs
 
 from connector.records import ID
 
@@ -25,11 +24,6 @@ from connector.records import ID
 # as a row, nor what a MB is: here the header counts, a MB is 1,000,000 bytes, and a body stays below, not at, the size.
 HARD_MAX_ROWS: Final = 500_000
 HARD_MAX_BYTES: Final = 50_000_000
-
-# RFC 3986's unreserved characters stay; everything else is percent-encoded, the space as %20: a `+` is a space only
-# to a form decoder, and Target may or may not be one.
-_NEEDS_ENCODING: Final = r"[^A-Za-z0-9\-_.~]"
-_ASCII: Final = {char: quote(char, safe="") for char in map(chr, range(128)) if quote(char, safe="") != char}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,19 +43,6 @@ class Limits:
     def narrowed(self, max_bytes: int) -> Limits:
         """The same, for smaller bodies."""
         return replace(self, max_bytes=min(max_bytes, self.max_bytes))
-
-
-def encode(rows: pl.DataFrame) -> pl.DataFrame:
-    """Percent-encode (UTF-8) the text of ID and of every attribute.
-
-    Args:
-        rows: any columns; String columns other than bookkeeping (`#…`) and ID itself are encoded.
-
-    Returns:
-        The same columns; null stays null, and two different texts stay different.
-    """
-    texts = (pl.col(ID), cs.string() - cs.starts_with("#"))
-    return rows.with_columns(_encoded(column) for column in rows.select(*texts))
 
 
 def body(rows: pl.DataFrame, id_type: str) -> bytes:
@@ -106,22 +87,6 @@ def fitting(rows: pl.DataFrame, limits: Limits) -> int:
     room = limits.max_bytes - 1 - header_bytes(rows, limits)
     ends = _line_bytes(rows.head(limits.max_rows - 1)).cum_sum()
     return int(ends.search_sorted(room, side="right"))
-
-
-def _encoded(text: pl.Series) -> pl.Series:
-    if not text.str.contains(_NEEDS_ENCODING).any():
-        return text
-    # One pass that replaces single characters: none of the patterns is part of another, and `%` itself is one.
-    codes = _ASCII | {char: quote(char) for char in _non_ascii(text)}
-    return text.str.replace_many(list(codes), list(codes.values()))
-
-
-def _non_ascii(text: pl.Series) -> list[str]:
-    """Each character beyond ASCII that the column holds, once."""
-    if text.str.len_bytes().equals(text.str.len_chars()):
-        return []
-    found: list[str] = text.str.extract_all(r"[^\x00-\x7f]").list.explode().drop_nulls().unique().to_list()
-    return found
 
 
 def _attributes(rows: pl.DataFrame) -> list[str]:

@@ -134,7 +134,7 @@ class Delivery:
         """Bring encoded rows to Target.
 
         Args:
-            rows: as `batchfile.encode` leaves them: ID and one String column per attribute, one row per profile.
+            rows: as `encoding.Encoder` leaves them: ID and one String column per attribute, one row per profile.
             claim: asked before every call, with none on the wire. Once it is not held the delivery ends; while it is
                 in doubt nothing is sent, and then the delivery goes on where it was.
             look: told after each row that was set apart; may raise BlockedError, as the search may take hours, and as

@@ -1,24 +1,23 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from urllib.parse import quote
 
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connector.records import ASSIGNMENT, ID, OFFSET
+from connector.records import ID
 from connector.target.batchfile import (
     HARD_MAX_BYTES,
     HARD_MAX_ROWS,
     Limits,
     body,
-    encode,
     fitting,
     oversized,
     size_bytes,
 )
+from connector.target.encoding import Encoder
 
 
 def table(rows: list[tuple[str | None, ...]], *names: str) -> pl.DataFrame:
@@ -43,48 +42,9 @@ def parts(rows: pl.DataFrame, limits: Limits) -> list[pl.DataFrame]:
 def test_golden_bytes() -> None:
     """The body is Adobe's form to the byte: header, full-width rows, empty for null, LF between, none at the end."""
     rows = table([("id-1", "gold", "São Paulo"), ("id-2", None, "Graz"), ("id-3", None, None)], "loyaltyTier", "city")
-    assert body(encode(rows), "thirdPartyId") == (
+    assert body(Encoder().encode(rows), "thirdPartyId") == (
         b"batch=thirdPartyId,loyaltyTier,city\nid-1,gold,S%C3%A3o%20Paulo\nid-2,,Graz\nid-3,,"
     )
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        pytest.param("AZaz09-_.~", "AZaz09-_.~", id="unreserved characters stay"),
-        pytest.param("a b", "a%20b", id="a space is %20, never a plus"),
-        pytest.param("a+b", "a%2Bb", id="a plus"),
-        pytest.param("a&b=c", "a%26b%3Dc", id="what ends a form parameter"),
-        pytest.param("100%", "100%25", id="a percent sign"),
-        pytest.param("%2C", "%252C", id="text that looks encoded"),
-        pytest.param("a,b", "a%2Cb", id="a comma"),
-        pytest.param("a\r\nb", "a%0D%0Ab", id="a line end"),
-        pytest.param('"a"', "%22a%22", id="quotes"),
-        pytest.param("#/?|", "%23%2F%3F%7C", id="reserved characters"),
-        pytest.param("\x00\x7f", "%00%7F", id="control characters"),
-        pytest.param("é", "%C3%A9", id="two bytes of UTF-8"),
-        pytest.param("한", "%ED%95%9C", id="three bytes"),
-        pytest.param("👩‍🚀", "%F0%9F%91%A9%E2%80%8D%F0%9F%9A%80", id="an emoji of three characters"),
-        pytest.param("\u2028", "%E2%80%A8", id="a line separator of Unicode"),
-    ],
-)
-def test_encoding(text: str, expected: str) -> None:
-    """Every character but the unreserved ones is percent-encoded UTF-8, in ids as in attributes."""
-    assert encode(table([(text, text)], "a")).row(0) == (expected, expected)
-
-
-def test_encoding_leaves_bookkeeping_and_null_alone() -> None:
-    """Positions, columns that are not text, and null pass unchanged."""
-    rows = pl.DataFrame({ID: ["a b"], "x": [None], ASSIGNMENT: [1], OFFSET: [2]}, schema_overrides={"x": pl.String})
-    assert encode(rows).to_dicts() == [{ID: "a%20b", "x": None, ASSIGNMENT: 1, OFFSET: 2}]
-
-
-@settings(deadline=None, max_examples=150)
-@given(st.lists(st.none() | st.text(), min_size=1))
-def test_encoding_is_that_of_the_standard_library(texts: list[str | None]) -> None:
-    """In columns or one by one, the result is the same, so two different texts never become one."""
-    found = encode(table([("id", text) for text in texts], "a"))["a"].to_list()
-    assert found == [None if text is None else quote(text, safe="") for text in texts]
 
 
 def test_names_are_encoded_too() -> None:

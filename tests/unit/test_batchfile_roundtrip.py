@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from connector.profiles.mapping import Mapping, UnsafeText
 from connector.records import ASSIGNMENT, ID, OFFSET, ROW
 from connector.simulator.body import Decode, Refusal, RefusedError, parse
-from connector.target.batchfile import body, encode
+from connector.target.batchfile import body
+from connector.target.encoding import Encoder
 
+encode = Encoder().encode
 SEPARATORS = set(",\r\n")
 
 # Half of the texts are made of what has ended cells, rows, parameters and escapes before.

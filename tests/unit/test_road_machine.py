@@ -36,6 +36,7 @@ from connector.target import batchfile
 from connector.target.answer import Answer, Outcome
 from connector.target.budget import Budget
 from connector.target.delivery import Delivery, Pace
+from connector.target.encoding import Encoder
 from connector.telemetry import Part, Silent
 
 if TYPE_CHECKING:
@@ -217,7 +218,7 @@ class Road:
         brake = Brake(BrakeLimits(share=1.0, of=10_000, at_least=1_000_000))
         return Pipeline(
             feeds=[feed("full", self.registry), feed("partial", self.registry)],
-            window=Window(Limits(4, 10_000, 10.0), [Events.FULL, Events.PARTIAL], batchfile.encode),
+            window=Window(Limits(4, 10_000, 10.0), [Events.FULL, Events.PARTIAL], Encoder().encode),
             delivery=delivery,
             numbers=count(1),
             ledger=ledger,

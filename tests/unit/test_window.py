@@ -8,8 +8,10 @@ import pytest
 from connector.errors import BlockedError
 from connector.profiles.window import Batch, Due, Events, Limits, Window
 from connector.records import ASSIGNMENT, ID, OFFSET, ROW, Assignment, Partition, Span
-from connector.target.batchfile import encode, size_bytes
+from connector.target.batchfile import size_bytes
+from connector.target.encoding import Encoder
 
+encode = Encoder().encode
 ROOMY = Limits(max_rows=1_000, max_bytes=1_000_000, max_age_s=10)
 A = Assignment(1, Partition("crm", 0))
 B = Assignment(2, Partition("crm", 1))

@@ -6,8 +6,10 @@ from hypothesis import strategies as st
 
 from connector.profiles.window import Batch, Events, Limits, Window
 from connector.records import ASSIGNMENT, ID, OFFSET, ROW, Assignment, Partition, Span
-from connector.target.batchfile import encode, size_bytes
+from connector.target.batchfile import size_bytes
+from connector.target.encoding import Encoder
 
+encode = Encoder().encode
 PARTITIONS = 3
 Cells = dict[str, str | None]
 Record = tuple[int, str, Cells]  # feed, id, cells

@@ -34,7 +34,7 @@ from connector.service.dead_letters.judging import Outcome
 from connector.service.dead_letters.replaying import plan
 from connector.service.sections import MAX_CALLS_PER_MINUTE
 from connector.service.target_side import make_target_side
-from connector.target import batchfile
+from connector.target.encoding import Encoder
 from connector.telemetry import Part, Silent
 
 if TYPE_CHECKING:
@@ -275,7 +275,7 @@ def _pipeline(  # noqa: PLR0913, PLR0917 (what a pipeline is made of)
     no_brake = Brake(BrakeLimits(), released=sys.maxsize)  # whoever replays wants to see what fails again
     return Pipeline(
         feeds=make_feeds(settings, told, opened),
-        window=Window(limits, [Events(source.events) for source in settings.sources], batchfile.encode),
+        window=Window(limits, [Events(source.events) for source in settings.sources], Encoder().encode),
         delivery=target.delivery,
         ledger=ledger,
         numbers=count(1),
