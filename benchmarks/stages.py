@@ -24,10 +24,10 @@ from connector.avro.lowering import parse
 from connector.avro.stores import SchemaFile
 from connector.avro.wire import Framing
 from connector.kafka.assignments import Assignments
-from connector.profiles import merging
 from connector.profiles.mapping import Mapping
-from connector.records import ASSIGNMENT, OFFSET, Partition
-from connector.records import ID as PROFILE
+from connector.profiles.merging import Events
+from connector.profiles.window import Limits, Window, merge
+from connector.records import Partition
 from connector.target import batchfile
 from connector.target.encoding import Encoder
 from connector.target.search import Search
@@ -73,21 +73,18 @@ class Steps:
         assignments = Assignments()
         assignments.add([PARTITION])
         with clock.step("to a chunk"):
-            chunk, _, _ = assignments.chunk(messages)
+            chunk = assignments.gather(messages, lambda _: 0).chunk
         with clock.step("decode (fastavro)"):
             changes = await self.decoder.decode(PARTITION.topic, chunk.frame)
         with clock.step("map"):
             rows = self.mapping.rows(changes.frames[0]).rows
-        stack = rows.select(PROFILE, ASSIGNMENT, OFFSET, *ATTRIBUTES)
+        window = Window(Limits(CHUNK, 1, 0.0), [Events.FULL], self.encoder.encode)
+        with clock.step("to lines"):
+            window.add(0, window.lines(0, rows), chunk.spans, 0.0)
         with clock.step("merge"):
-            merged = merging.newest_whole(stack)
-        with clock.step("encode"):
-            encoded = self.encoder.encode(merged)
-            self.encoder.encode(stack.select(PROFILE))  # the trail's ids
-        with clock.step("count"):
-            merging.measured([encoded])
+            window.merged(merge(window.mergeable() or ()))
+            _, batch, _ = window.close().made()
         with clock.step("body"):
-            batch, _ = merging.side_by_side([encoded])
             limits = batchfile.Limits(ID_TYPE)
             search = Search(batchfile.oversized(batch, limits)[0], limits)
             while (part := search.next()) is not None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from connector.kafka.brake import Brake
     from connector.kafka.dead_letters import DeadLetters
-    from connector.profiles.window import Batch
+    from connector.profiles.batch import Batch
     from connector.records import Record
     from connector.target.delivered import Delivered, Refused
     from connector.telemetry import Telemetry
@@ -181,7 +181,7 @@ def _traced(done: Delivered, batch: Batch) -> list[Traced]:
         return []
     partitions = {span.assignment.number: span.assignment.partition for span in batch.spans}
     # One pass over what may be two million records; what it finds is few, or the brake stops it.
-    wanted = pl.DataFrame({ID: [row.row[ID][0] for _, row in rows], ROW: range(len(rows))})
+    wanted = pl.DataFrame({ID: [row.row.lines[ID][0] for _, row in rows], ROW: range(len(rows))})
     found = wanted.join(batch.trail, on=ID, maintain_order="left_right").select(ROW, ASSIGNMENT, OFFSET)
     return [
         Traced(rows[row][0], rows[row][1], number, (partitions[number], offset))
@@ -191,7 +191,7 @@ def _traced(done: Delivered, batch: Batch) -> list[Traced]:
 
 def _suspect_row(one: Traced) -> Suspect:
     # Target's own words may repeat a value; the letters have them.
-    names = _first([name for name in one.row.row.columns if name != ID])
+    names = _first(one.row.row.names)
     return Suspect(one.reason, f"a row with {names}", *one.position)
 
 

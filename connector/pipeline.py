@@ -5,8 +5,8 @@
 
 One window is open and at most one batch is on its way, so a profile is never in two batches in flight and batches
 arrive in Kafka's order. An offset is stored only when all below it is settled: accepted, stored as a dead letter, or
-skipped by a setting. Everything here happens on the event loop; decoding, mapping and building bodies happen in
-threads beside it.
+skipped by a setting. Everything here happens on the event loop; decoding, mapping, merging and building bodies happen
+in threads beside it.
 """
 
 from __future__ import annotations
@@ -16,11 +16,9 @@ import contextlib
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-import polars as pl
-
 from connector.errors import BlockedError, blocked
 from connector.flight import Flight
-from connector.profiles.window import Due
+from connector.profiles.window import Due, merge
 from connector.records import ASSIGNMENT
 from connector.target.delivered import Delivered
 from connector.target.delivery import Claim
@@ -33,7 +31,8 @@ if TYPE_CHECKING:
     from connector.feeds import Feed
     from connector.kafka.assignments import Remade
     from connector.kafka.offsets import Ledger
-    from connector.profiles.window import Batch, Window
+    from connector.profiles.batch import Batch
+    from connector.profiles.window import Window
     from connector.records import Assignment, Chunk, Partition
     from connector.settling import Settling
     from connector.target.delivery import Delivery
@@ -133,7 +132,7 @@ class Pipeline:
 
     async def _take(self, chunk: Chunk) -> None:
         for topic, numbers in _by_topic(chunk).items():
-            frame = chunk.frame.filter(pl.col(ASSIGNMENT).is_in(numbers))
+            frame = chunk.frame.filter(chunk.frame[ASSIGNMENT].is_in(numbers))
             if frame.is_empty():  # only offsets that no record has, which need no delivery
                 ours = self._ledger.take(span for span in chunk.spans if span.assignment.number in numbers)
                 self._source.store(self._ledger.settle(ours))
@@ -142,11 +141,13 @@ class Pipeline:
             read = await feed.read(topic, frame)
             if read.skipped:
                 self._telemetry.skipped("tombstone", read.skipped)
+            lines = await asyncio.to_thread(self._window.lines, index, read.rows)
             await self._office.store_records(frame.height, read.refused, chunk.records)
             # Only now, with nothing awaited in between: whatever went away meanwhile must not enter the window.
             spans = self._ledger.take(span for span in chunk.spans if span.assignment.number in numbers)
-            rows = read.rows.filter(pl.col(ASSIGNMENT).is_in([span.assignment.number for span in spans]))
-            self._window.add(index, rows, spans, self._clock())
+            self._window.add(index, lines.only({span.assignment.number for span in spans}), spans, self._clock())
+            if (feeds := self._window.mergeable()) is not None:
+                self._window.merged(await asyncio.to_thread(merge, feeds))  # unless it changed meanwhile
 
     def _feed_of(self, topic: str) -> tuple[int, Feed]:
         for index, feed in enumerate(self._feeds):
@@ -185,8 +186,7 @@ class Pipeline:
         done, calls = Delivered(), 0
         while not done.whole:  # once more without the rows of partitions that went away meanwhile
             await self._source.steady()
-            batch = batch.without(batch.assignments - self._ledger.held())
-            rows, empty = await asyncio.to_thread(batch.rows)
+            batch, rows, empty = await asyncio.to_thread(batch.made, batch.assignments - self._ledger.held())
             done = await self._delivery.deliver(rows, self._claim(batch.assignments), partial(self._office.look, batch))
             calls += done.calls
         await self._office.store_rows(done, batch)

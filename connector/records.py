@@ -22,6 +22,7 @@ ASSIGNMENT = "#assignment"  # UInt32: Assignment.number
 OFFSET = "#offset"  # Int64: Kafka's offset
 VALUE = "#value"  # Binary, null for a tombstone: the record's value as Kafka holds it
 ID = "#id"  # String: the profile's id
+LINE = "#line"  # String: the encoded cells of a row with a comma between two; empty for no value; never null
 
 
 class Partition(NamedTuple):
@@ -79,6 +80,28 @@ class Chunk:
     frame: pl.DataFrame
     records: Sequence[Record]
     spans: Sequence[Span]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """What Target is to get: encoded rows, one per profile.
+
+    Attributes:
+        names: the attributes, in the order of the cells of a line.
+        lines: ID (encoded, never null) and LINE; all of a row that goes into a body but the comma between the two.
+    """
+
+    names: tuple[str, ...]
+    lines: pl.DataFrame
+
+    @property
+    def height(self) -> int:
+        """How many."""
+        return self.lines.height
+
+    def part(self, first: int, count: int | None = None) -> Rows:
+        """So many rows from `first` on, or all; copies nothing."""
+        return Rows(self.names, self.lines.slice(first, count))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,15 +6,18 @@ traced to every record it was made of. Told the time, never asks for it. Called 
 Contract with the caller: all records of one profile in one feed come from one partition (Kafka orders nothing else),
 and two feeds share no attribute.
 
-Rows wait in a pile and are merged only when they might make the window full, and then only if the pile is an eighth of
-what is merged already: so each row is copied about nine times at worst, however often its profile changes. A window may
+Lines wait in a pile and are merged only when they might make the window full, and then only if the pile is an eighth of
+what is merged already: so each is copied about nine times at worst, however often its profile changes. A window may
 therefore exceed its limits by an eighth and by what one `add` brought; that, and about 30 bytes and the id for each of
 `max_records` records, is all it keeps in memory. The limits of a body are kept by `target.search`.
+
+What takes long needs nothing that changes: `lines` and `merge` run in threads, and what a merge made is dropped if the
+window changed meanwhile. All else takes less than a millisecond, and is called one call at a time.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
@@ -22,8 +25,10 @@ import polars as pl
 
 from connector.errors import BlockedError
 from connector.profiles import merging
-from connector.profiles.merging import NOTHING, Totals, stacked, without
-from connector.records import ASSIGNMENT, ID, OFFSET, ROW, Span
+from connector.profiles.batch import Batch, Heap, few
+from connector.profiles.lines import KEYS, NOTHING, Lines, cell_bytes, lined
+from connector.profiles.merging import Events, Totals, stacked, without
+from connector.records import ID, Span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -33,15 +38,6 @@ MAX_RECORDS: Final = 2_000_000
 
 _GROWTH: Final = 8  # a pile is merged when it is at least 1/8 of what is merged already
 _SMALL: Final = 8_192  # below so many rows merging takes about a millisecond: no need to wait for a pile
-_MANY_FRAMES: Final = 1_024  # frames of single rows are put together before there are too many of them
-_ENCODED_PER_BYTE: Final = 3  # percent-encoding makes `%XX` of a byte
-
-
-class Events(StrEnum):
-    """What an event of a feed holds, hence how events of one profile merge."""
-
-    FULL = "full"  # all that the source knows of the profile: the newest event replaces the others
-    PARTIAL = "partial"  # what changed: the newest present value of each attribute
 
 
 class Due(StrEnum):
@@ -72,69 +68,18 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Batch:
-    """A closed window.
+class Merged:
+    """What `merge` made: what of, what, and how much it is."""
 
-    Attributes:
-        feeds: for each feed ID, ASSIGNMENT, OFFSET of the newest record and the attributes; each id once; encoded.
-        trail: ID (encoded), ASSIGNMENT, OFFSET of every record that went in.
-        spans: the positions that are settled once the batch is.
-        opened_at: when the first of them came in, on the caller's clock.
-    """
-
-    feeds: tuple[pl.DataFrame, ...]
-    trail: pl.DataFrame
-    spans: tuple[Span, ...]
-    opened_at: float
-
-    @property
-    def records(self) -> int:
-        """How many records went in."""
-        return self.trail.height
-
-    @property
-    def assignments(self) -> frozenset[int]:
-        """The numbers of all assignments that it holds positions of."""
-        return frozenset(span.assignment.number for span in self.spans)
-
-    def rows(self) -> tuple[pl.DataFrame, int]:
-        """What Target gets.
-
-        Returns:
-            ID and the attributes of all feeds side by side, encoded, one row per profile, the columns feed by feed in
-            the order in which they first came; and how many profiles were left out for having no value at all.
-        """
-        return merging.side_by_side(self.feeds)
-
-    def without(self, assignments: Collection[int]) -> Batch:
-        """Make the same batch without the rows, records and spans of these assignments."""
-        return replace(
-            self,
-            feeds=tuple(without(feed, [*assignments]) for feed in self.feeds),
-            trail=without(self.trail, [*assignments]),
-            spans=tuple(span for span in self.spans if span.assignment.number not in assignments),
-        )
+    of: tuple[Heap, ...]
+    feeds: tuple[Heap, ...]
+    totals: Totals
 
 
-@dataclass(slots=True)
-class _Feed:
-    """The rows of one feed: merged and encoded ones, and the pile of those that came since."""
-
-    events: Events
-    merged: pl.DataFrame = field(default_factory=NOTHING.clone)
-    pile: list[pl.DataFrame] = field(default_factory=list)
-
-    def merge(self, encode: Callable[[pl.DataFrame], pl.DataFrame]) -> None:
-        """Merge the pile in itself, encode only what survives, then merge that into the rest."""
-        if self.pile:
-            newest = merging.newest_whole if self.events is Events.FULL else merging.newest_by_attribute
-            fresh = encode(newest(stacked(self.pile)))
-            self.merged = fresh if self.merged.is_empty() else newest(stacked([self.merged, fresh]))
-            self.pile = []
-
-    def forget(self, assignments: Sequence[int]) -> None:
-        self.merged = without(self.merged, assignments)
-        self.pile = [without(frame, assignments) for frame in self.pile]
+def merge(feeds: tuple[Heap, ...]) -> Merged:
+    """Merge what `Window.mergeable` gave; may run in any thread. 100,000 rows take 20 ms, partial ones up to 150 ms."""
+    merged = tuple(feed.merged() for feed in feeds)
+    return Merged(feeds, merged, merging.measured([(feed.names, stacked(feed.frames)) for feed in merged]))
 
 
 class Window:
@@ -146,7 +91,7 @@ class Window:
         Args:
             limits: when it is due.
             feeds: how each feed merges; `add` names a feed by its index here.
-            encode: what ID and cells go through before their bytes are counted: `target.encoding.Encoder.encode`.
+            encode: what ID and cells go through to become part of a body: `target.encoding.Encoder.encode`.
         """
         self._limits = limits
         self._events = tuple(feeds)
@@ -155,24 +100,22 @@ class Window:
         self._empty()
 
     def _empty(self) -> None:
-        self._feeds = [_Feed(events) for events in self._events]
-        self._trail: list[pl.DataFrame] = []
+        self._feeds = tuple(Heap(events) for events in self._events)
+        self._trail: tuple[pl.DataFrame, ...] = ()
         self._spans: list[Span] = []
         self._opened_at: float | None = None
-        self._count()
+        self._records = 0
+        self._count(Totals(0, 0, 0))
 
-    def _count(self) -> None:
-        """Count everything anew, which `add` needs not."""
-        self._records = sum(frame.height for frame in self._trail)
-        self._merged_rows = sum(feed.merged.height for feed in self._feeds)
-        self._totals = merging.measured([feed.merged for feed in self._feeds]) if self._merged_rows else Totals(0, 0, 0)
+    def _count(self, totals: Totals) -> None:
+        """So much is merged, and there is no pile."""
+        self._totals = totals
+        self._merged_rows = sum(feed.height for feed in self._feeds) if totals.ids else 0
         self._pile_rows = self._pile_bytes = 0
-        for frame in (frame for feed in self._feeds for frame in feed.pile):
-            self._count_in(frame)
 
-    def _count_in(self, frame: pl.DataFrame) -> None:
+    def _count_in(self, names: Sequence[str], frame: pl.DataFrame) -> None:
         self._pile_rows += frame.height
-        self._pile_bytes += _ENCODED_PER_BYTE * merging.text_bytes(frame) + frame.height * (len(self._feed_of) + 1)
+        self._pile_bytes += int(frame.select(cell_bytes(names).sum() + pl.col(ID).str.len_bytes().sum()).item())
 
     @property
     def records(self) -> int:
@@ -186,48 +129,73 @@ class Window:
 
     @property
     def size_bytes(self) -> int:
-        """How many bytes they make at most, encoded, without the header."""
-        return self._totals.size_bytes + self._pile_bytes
+        """How many bytes they make at most in a body, without the header."""
+        return self._totals.size_bytes + self._pile_bytes + self._pile_rows * (len(self._feed_of) + 1)
 
-    def add(self, feed: int, rows: pl.DataFrame, spans: Sequence[Span], now: float) -> None:
-        """Take rows in.
+    def lines(self, feed: int, rows: pl.DataFrame) -> Lines:
+        """Make of rows what `add` takes; may run in any thread while anything else is called.
 
         Args:
             feed: index of the feed that they are of.
             rows: as `Mapped.rows`, in Kafka order; the columns do not matter if there are none.
+        """
+        held = self._feeds[feed]  # only the order of its names matters, and `add` does not rely on it
+        return lined(rows, held.names, self._encode, whole=held.events is Events.FULL)
+
+    def add(self, feed: int, lines: Lines, spans: Sequence[Span], now: float) -> None:
+        """Take lines in.
+
+        Args:
+            feed: index of the feed that they are of.
+            lines: made by `lines`.
             spans: the positions that they came from, and those of records that gave no row.
             now: seconds on the caller's clock.
 
         Raises:
             BlockedError: another feed has an attribute of the same name already; nothing was taken in.
         """
-        if rows.height:
-            stack = rows.select(ID, ASSIGNMENT, OFFSET, pl.exclude(ROW, ID, ASSIGNMENT, OFFSET))
-            self._claim(feed, merging.attributes(stack))
-            _put(self._feeds[feed].pile, stack)
-            _put(self._trail, stack.select(ID, ASSIGNMENT, OFFSET))
-            self._count_in(stack)
-            self._records += stack.height
+        if lines.trail.height:
+            self._claim(feed, lines.names)
+            self._feeds = tuple(
+                held.with_lines(lines) if index == feed else held for index, held in enumerate(self._feeds)
+            )
+            self._trail = few((*self._trail, lines.trail))
+            self._count_in(lines.names, lines.stack)
+            self._records += lines.trail.height
         self._spans = _joined([*self._spans, *spans])
-        if self._opened_at is None and (rows.height or spans):
+        if self._opened_at is None and (lines.trail.height or spans):
             self._opened_at = now
 
     def forget(self, assignments: Collection[int]) -> None:
         """Let go the rows, records and spans of these assignments: somebody else reads them now."""
-        gone = [*assignments]
-        for feed in self._feeds:
-            feed.forget(gone)
-        self._trail = [without(frame, gone) for frame in self._trail]
+        self._feeds = tuple(feed.without(assignments) for feed in self._feeds)
+        self._trail = tuple(without(frame, assignments) for frame in self._trail)
         self._spans = [span for span in self._spans if span.assignment.number not in assignments]
-        self._count()
+        self._records = sum(frame.height for frame in self._trail)
+        self._count(Totals(0, 0, 0))  # all of it is pile again, which needs no merge to be counted
+        for feed in self._feeds:
+            for frame in feed.frames:
+                self._count_in(feed.names, frame)
         if not self._records and not self._spans:
             self._opened_at = None
 
+    def mergeable(self) -> tuple[Heap, ...] | None:
+        """What `merge` is to merge for `due` to know; None if it needs not, or not yet."""
+        maybe_full = self.rows >= self._limits.max_rows or self.size_bytes >= self._limits.max_bytes
+        cheap = self._merged_rows <= _SMALL or self._pile_rows * _GROWTH >= self._merged_rows
+        long = self._pile_bytes * _GROWTH >= self._totals.size_bytes
+        return self._feeds if self._pile_rows and maybe_full and (cheap or long) else None
+
+    def merged(self, merged: Merged) -> None:
+        """Put what `merge` made in the place of what it was made of, if that is still here."""
+        if all(ours is theirs for ours, theirs in zip(self._feeds, merged.of, strict=True)):
+            self._feeds = merged.feeds
+            self._count(merged.totals)
+
     def due(self, now: float) -> Due | None:
-        """Tell whether and why it is to be closed; may merge the pile to know."""
+        """Tell whether and why it is to be closed, as far as what is merged tells."""
         if self._opened_at is None:
             return None
-        self._merge_if_worth_it()
         if self._totals.ids >= self._limits.max_rows:
             return Due.ROWS
         if self._totals.size_bytes >= self._limits.max_bytes:
@@ -241,44 +209,23 @@ class Window:
         return None if self._opened_at is None else max(0.0, self._opened_at + self._limits.max_age_s - now)
 
     def close(self) -> Batch:
-        """Hand out what it holds and begin anew.
+        """Hand out what it holds, not merged yet, and begin anew.
 
         Raises:
             ValueError: it is empty.
         """
         if self._opened_at is None:
             raise ValueError("an empty window makes no batch")
-        for feed in self._feeds:
-            feed.merge(self._encode)
-        batch = Batch(
-            feeds=tuple(feed.merged for feed in self._feeds),
-            trail=self._encode(stacked(self._trail)),
-            spans=tuple(self._spans),
-            opened_at=self._opened_at,
-        )
+        trail = stacked(self._trail) if self._trail else NOTHING.select(KEYS)
+        batch = Batch(feeds=self._feeds, trail=trail, spans=tuple(self._spans), opened_at=self._opened_at)
         self._empty()
         return batch
-
-    def _merge_if_worth_it(self) -> None:
-        maybe_full = self.rows >= self._limits.max_rows or self.size_bytes >= self._limits.max_bytes
-        cheap = self._merged_rows <= _SMALL or self._pile_rows * _GROWTH >= self._merged_rows
-        long = self._pile_bytes * _GROWTH >= self._totals.size_bytes * _ENCODED_PER_BYTE
-        if self._pile_rows and maybe_full and (cheap or long):
-            for feed in self._feeds:
-                feed.merge(self._encode)
-            self._count()
 
     def _claim(self, feed: int, names: Sequence[str]) -> None:
         for name in names:
             if self._feed_of.get(name, feed) != feed:
                 raise BlockedError(f"two sources both give attribute `{name}`: rename it in one of them")
         self._feed_of |= dict.fromkeys(names, feed)
-
-
-def _put(frames: list[pl.DataFrame], frame: pl.DataFrame) -> None:
-    frames.append(frame)
-    if len(frames) >= _MANY_FRAMES:
-        frames[:] = [stacked(frames)]
 
 
 def _joined(spans: Sequence[Span]) -> list[Span]:

@@ -33,7 +33,8 @@ from connector.kafka.source import Source, SourceOptions
 from connector.kafka.topics import TopicWatch, reads
 from connector.pipeline import Pipeline
 from connector.profiles.mapping import Mapping, UnsafeText
-from connector.profiles.window import Events, Limits, Window
+from connector.profiles.merging import Events
+from connector.profiles.window import Limits, Window
 from connector.service.secret_files import has_lines, read_secret
 from connector.service.target_side import TargetSide, make_target_side
 from connector.target.encoding import Encoder

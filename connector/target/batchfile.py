@@ -13,12 +13,15 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 import polars as pl
 
-from connector.records import ID
+from connector.records import ID, LINE, Rows
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 # AdobeDocs profile-bulk-api.md: at most 500,000 rows and under 50 MB a file. It does not say whether the header counts
 # as a row, nor what a MB is: here the header counts, a MB is 1,000,000 bytes, and a body stays below, not at, the size.
@@ -45,59 +48,56 @@ class Limits:
         return replace(self, max_bytes=min(max_bytes, self.max_bytes))
 
 
-def body(rows: pl.DataFrame, id_type: str) -> bytes:
+def body(rows: Rows, id_type: str) -> bytes:
     """Build the body: header and rows, lines parted by LF, none after the last.
 
     Args:
-        rows: encoded; ID (never null) and the attributes in the order wanted; no other columns.
+        rows: encoded.
         id_type: the name of the first column, thirdPartyId or pcId.
     """
-    attributes = _attributes(rows)
     buffer = io.BytesIO()
-    buffer.write(_header(attributes, id_type) + b"\n")
-    rows.select(ID, *attributes).write_csv(
-        buffer, include_header=False, quote_style="never", null_value="", line_terminator="\n"
+    buffer.write(_header(rows.names, id_type) + b"\n")
+    rows.lines.select(ID, *([LINE] if rows.names else [])).write_csv(
+        buffer, include_header=False, quote_style="never", line_terminator="\n"
     )
     buffer.truncate(buffer.tell() - 1)  # the last LF; cutting it off a copy would take the size of a body once more
     return buffer.getvalue()
 
 
-def size_bytes(rows: pl.DataFrame, id_type: str) -> int:
+def size_bytes(rows: Rows, id_type: str) -> int:
     """How many bytes `body` of the same arguments has, without building it."""
-    return len(_header(_attributes(rows), id_type)) + int(_line_bytes(rows).sum())
+    return len(_header(rows.names, id_type)) + int(_line_bytes(rows).sum())
 
 
-def header_bytes(rows: pl.DataFrame, limits: Limits) -> int:
+def header_bytes(rows: Rows, limits: Limits) -> int:
     """How many bytes of a body are its header."""
-    return len(_header(_attributes(rows), limits.id_type))
+    return len(_header(rows.names, limits.id_type))
 
 
-def oversized(rows: pl.DataFrame, limits: Limits) -> tuple[pl.DataFrame, pl.DataFrame]:
+def oversized(rows: Rows, limits: Limits) -> tuple[Rows, Rows]:
     """Set apart the rows that no body can hold: alone with the header they are not under the size.
 
     Returns:
         The rows that fit, and those that do not, which are for the dead letters.
     """
     fits = _line_bytes(rows) < limits.max_bytes - header_bytes(rows, limits)
-    return rows.filter(fits), rows.filter(~fits)
+    if fits.all():
+        return rows, rows.part(0, 0)
+    return Rows(rows.names, rows.lines.filter(fits)), Rows(rows.names, rows.lines.filter(~fits))
 
 
-def fitting(rows: pl.DataFrame, limits: Limits) -> int:
+def fitting(rows: Rows, limits: Limits) -> int:
     """How many rows, from the first on, one body can hold; 0 if the first alone is too large."""
     room = limits.max_bytes - 1 - header_bytes(rows, limits)
-    ends = _line_bytes(rows.head(limits.max_rows - 1)).cum_sum()
+    ends = _line_bytes(rows.part(0, limits.max_rows - 1)).cum_sum()
     return int(ends.search_sorted(room, side="right"))
 
 
-def _attributes(rows: pl.DataFrame) -> list[str]:
-    return [name for name in rows.columns if name != ID]
+def _header(names: Sequence[str], id_type: str) -> bytes:
+    return f"batch={','.join([id_type, *(quote(name, safe='') for name in names)])}".encode()
 
 
-def _header(attributes: list[str], id_type: str) -> bytes:
-    return f"batch={','.join([id_type, *(quote(name, safe='') for name in attributes)])}".encode()
-
-
-def _line_bytes(rows: pl.DataFrame) -> pl.Series:
+def _line_bytes(rows: Rows) -> pl.Series:
     """Bytes that each row adds to a body: its cells, a comma between them, and the LF in front."""
-    cells = pl.sum_horizontal(pl.all().str.len_bytes().cast(pl.UInt64))
-    return rows.select(cells + pl.lit(rows.width, dtype=pl.UInt64)).to_series()
+    text = (pl.col(column).str.len_bytes().cast(pl.UInt64) + 1 for column in (ID, LINE)[: 1 + bool(rows.names)])
+    return rows.lines.select(pl.sum_horizontal(text).alias(LINE)).to_series()

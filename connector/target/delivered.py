@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import polars as pl
+    from connector.records import Rows
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
     """One row that Target refused in a batch of its own, and what Target said."""
 
-    row: pl.DataFrame
+    row: Rows
     text: str
 
 

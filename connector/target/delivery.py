@@ -24,9 +24,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Awaitable, Callable, Collection, Sequence
 
-    import polars as pl
-
-    from connector.records import Partition
+    from connector.records import Partition, Rows
     from connector.target.answer import Answer
     from connector.target.budget import Budget
     from connector.target.client import Client
@@ -128,13 +126,11 @@ class Delivery:
         """
         self._budget.share(held, everyone, self._clock())
 
-    async def deliver(
-        self, rows: pl.DataFrame, claim: Claim, look: Callable[[Delivered], None] = nobody_looks
-    ) -> Delivered:
+    async def deliver(self, rows: Rows, claim: Claim, look: Callable[[Delivered], None] = nobody_looks) -> Delivered:
         """Bring encoded rows to Target.
 
         Args:
-            rows: as `encoding.Encoder` leaves them: ID and one String column per attribute, one row per profile.
+            rows: encoded, one per profile.
             claim: asked before every call, with none on the wire. Once it is not held the delivery ends; while it is
                 in doubt nothing is sent, and then the delivery goes on where it was.
             look: told after each row that was set apart; may raise BlockedError, as the search may take hours, and as
@@ -149,7 +145,7 @@ class Delivery:
         """
         done = Delivered(given=rows.height)
         fitting, over = batchfile.oversized(rows, self._limits)
-        done.too_large = [Refused(over[i], "over the size of a batch on its own") for i in range(over.height)]
+        done.too_large = [Refused(over.part(i, 1), "over the size of a batch on its own") for i in range(over.height)]
         if done.too_large:
             look(done)
         search = Search(fitting, self._limits if self._passes is None else self._limits.narrowed(self._passes + 1))

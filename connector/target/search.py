@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
+from connector.records import Rows
 from connector.target import batchfile
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class Search:
         hopeless: Target took neither the first row that it was given alone nor any probe, and accepted nothing.
     """
 
-    def __init__(self, rows: pl.DataFrame, limits: Limits) -> None:
+    def __init__(self, rows: Rows, limits: Limits) -> None:
         """Begin; `rows` as for `batchfile.body`, of which each fits into a body alone."""
         self.limits = limits
         self.proven: int | None = None
@@ -46,17 +47,17 @@ class Search:
         self._passed = 0  # the largest body accepted, in bytes
         self._given = limits
 
-    def next(self) -> pl.DataFrame | None:
+    def next(self) -> Rows | None:
         """The rows to send; None once each is accepted or set apart."""
-        if self._rows.is_empty():
+        if not self._rows.height:
             return None
         if self._probe is not None:
             self._at = min(self._rows.height - 1, self._rows.height * self._probe // PROBES)
             self._sent = 1
         else:
-            wanted = self._rows.head(max(1, self._suspects // 2)) if self._suspects else self._rows
+            wanted = self._rows.part(0, max(1, self._suspects // 2)) if self._suspects else self._rows
             self._at, self._sent = 0, max(1, batchfile.fitting(wanted, self.limits))
-        return self._rows[self._at : self._at + self._sent]
+        return self._rows.part(self._at, self._sent)
 
     def accepted(self, size_bytes: int) -> None:
         """Target took the rows given last, in a body of so many bytes."""
@@ -66,14 +67,14 @@ class Search:
         self._take_out()
         self._probe = None
 
-    def refused(self) -> pl.DataFrame | None:
+    def refused(self) -> Rows | None:
         """Target refused the rows given last; returns them if that was one row, which is then out of the search."""
         if self._sent == 1:
             return self._set_apart()
         self._suspects = self._sent
         return None
 
-    def too_large(self, size_bytes: int) -> pl.DataFrame | None:
+    def too_large(self, size_bytes: int) -> Rows | None:
         """Target answered 413 to a body of so many bytes; returns the row, as above, if it held but one.
 
         Where a body as large was accepted before, not the size of the body is too much but something in it, and it is
@@ -91,7 +92,7 @@ class Search:
         self.limits = self.limits.narrowed(header + (size_bytes - header) // 2 + 1)
         return None
 
-    def _set_apart(self) -> pl.DataFrame:
+    def _set_apart(self) -> Rows:
         """Take out a row that was not taken alone; the next is a probe if nothing was accepted so far."""
         row = self._take_out()
         self._suspects = 0  # the refusal is explained: of the rest nothing is known
@@ -102,12 +103,13 @@ class Search:
             self._probe, self._probed = 1, True
         return row
 
-    def _take_out(self) -> pl.DataFrame:
+    def _take_out(self) -> Rows:
         """Remove the rows given last, and what was suspected of them."""
-        rest, part = self._rows, self._rows[self._at : self._at + self._sent]
+        rest, part = self._rows, self._rows.part(self._at, self._sent)
+        after = rest.part(self._at + self._sent)
         if self._at == 0:
-            self._rows = rest[self._sent :]
+            self._rows = after
             self._suspects = max(0, self._suspects - self._sent)
         else:
-            self._rows = pl.concat([rest[: self._at], rest[self._at + self._sent :]])
+            self._rows = Rows(rest.names, pl.concat([rest.part(0, self._at).lines, after.lines]))
         return part

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connector.records import ID
+from connector.records import ID, LINE, Rows
 from connector.target.batchfile import (
     HARD_MAX_BYTES,
     HARD_MAX_ROWS,
@@ -18,31 +18,37 @@ from connector.target.batchfile import (
     size_bytes,
 )
 from connector.target.encoding import Encoder
+from tests.lines import cells, lined
 
 
-def table(rows: list[tuple[str | None, ...]], *names: str) -> pl.DataFrame:
-    return pl.DataFrame(rows, schema=dict.fromkeys([ID, *names], pl.String), orient="row")
+def table(rows: list[tuple[str | None, ...]], *names: str) -> Rows:
+    return lined(pl.DataFrame(rows, schema=dict.fromkeys([ID, *names], pl.String), orient="row"))
 
 
-def plain(count: int) -> pl.DataFrame:
+def plain(count: int) -> Rows:
     """Rows of 9 bytes each with their line feed, under a header of 12."""
     return table([(f"id-{n:02d}", "xx") for n in range(count)], "a")
 
 
-def parts(rows: pl.DataFrame, limits: Limits) -> list[pl.DataFrame]:
+def parts(rows: Rows, limits: Limits) -> list[Rows]:
     """Cut from the front, as long as there are rows."""
-    found: list[pl.DataFrame] = []
+    found: list[Rows] = []
     while rows.height:
         height = fitting(rows, limits)
         assert height > 0
-        found, rows = [*found, rows[:height]], rows[height:]
+        found, rows = [*found, rows.part(0, height)], rows.part(height)
     return found
+
+
+def joined(found: list[Rows]) -> list[dict[str, str | None]]:
+    return [row for part in found for row in cells(part)]
 
 
 def test_golden_bytes() -> None:
     """The body is Adobe's form to the byte: header, full-width rows, empty for null, LF between, none at the end."""
-    rows = table([("id-1", "gold", "São Paulo"), ("id-2", None, "Graz"), ("id-3", None, None)], "loyaltyTier", "city")
-    assert body(Encoder().encode(rows), "thirdPartyId") == (
+    given = [("id-1", "gold", "São Paulo"), ("id-2", None, "Graz"), ("id-3", None, None)]
+    rows = pl.DataFrame(given, schema=[ID, "loyaltyTier", "city"], orient="row")
+    assert body(lined(Encoder().encode(rows)), "thirdPartyId") == (
         b"batch=thirdPartyId,loyaltyTier,city\nid-1,gold,S%C3%A3o%20Paulo\nid-2,,Graz\nid-3,,"
     )
 
@@ -50,12 +56,6 @@ def test_golden_bytes() -> None:
 def test_names_are_encoded_too() -> None:
     """A name may hold anything and still be one cell of the header."""
     assert body(table([("a", "1")], "Größe & Maß"), "pcId") == b"batch=pcId,Gr%C3%B6%C3%9Fe%20%26%20Ma%C3%9F\na,1"
-
-
-def test_the_id_comes_first() -> None:
-    """Wherever ID stands in the frame, it is the first cell; the other columns keep their order."""
-    rows = table([("a", "1", "2")], "z", "b").select("z", ID, "b")
-    assert body(rows, "pcId") == b"batch=pcId,z,b\na,1,2"
 
 
 ENCODED = st.text(alphabet="ab%20", max_size=5)
@@ -73,7 +73,7 @@ def test_parts_of_a_batch_within_the_limits_is_the_batch() -> None:
     """Nothing is cut without need, and no rows make no body."""
     rows = plain(5)
     assert fitting(rows, Limits("pcId")) == 5
-    assert fitting(rows.head(0), Limits("pcId")) == 0
+    assert fitting(rows.part(0, 0), Limits("pcId")) == 0
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_parts_keep_both_limits(max_rows: int, max_bytes: int, heights: list[int
     rows = plain(10)
     found = parts(rows, Limits("pcId", max_rows, max_bytes))
     assert [part.height for part in found] == heights
-    assert pl.concat(found).equals(rows)
+    assert joined(found) == cells(rows)
     assert all(len(body(part, "pcId")) < max_bytes for part in found)
 
 
@@ -102,14 +102,15 @@ def test_a_row_that_no_body_can_hold_is_set_apart() -> None:
     rows = table([("a", "x" * 10), ("b", "x" * 11), ("c", None)], "a")
     limits = Limits("pcId", max_bytes=len(b"batch=pcId,a\na,") + 10 + 1)
     fits, too_large = oversized(rows, limits)
-    assert (fits[ID].to_list(), too_large[ID].to_list()) == (["a", "c"], ["b"])
-    assert pl.concat(parts(fits, limits)).equals(fits)
+    assert (fits.lines[ID].to_list(), too_large.lines[ID].to_list()) == (["a", "c"], ["b"])
+    assert joined(parts(fits, limits)) == cells(fits)
     assert fitting(too_large, limits) == 0
 
 
 def test_the_hard_limits_are_adobes() -> None:
     """500,000 rows with the header, and under 50 MB in the smaller of the two megabytes."""
-    rows = pl.select(pl.int_range(HARD_MAX_ROWS, dtype=pl.Int64).cast(pl.String).alias(ID), a=pl.lit("x" * 90))
+    ids = pl.int_range(HARD_MAX_ROWS, dtype=pl.Int64).cast(pl.String)
+    rows = Rows(("a",), pl.select(ids.alias(ID), pl.lit("x" * 90).alias(LINE)))
     found = parts(rows, Limits("pcId"))
     assert sum(part.height for part in found) == HARD_MAX_ROWS == 500_000
     assert len(found) == 2
@@ -128,9 +129,9 @@ def test_parts_lose_nothing(rows: list[tuple[str | None, ...]], max_rows: int, m
     limits = Limits("pcId", max_rows, max_bytes)
     fits, too_large = oversized(frame, limits)
     found = parts(fits, limits)
-    assert pl.concat([fits.head(0), *found]).equals(fits)
+    assert joined(found) == cells(fits)
     assert fits.height + too_large.height == frame.height
     assert all(0 < part.height < max_rows and len(body(part, "pcId")) < max_bytes for part in found)
     for part, following in pairwise(found):
-        grown = part.vstack(following.head(1))
+        grown = Rows(part.names, part.lines.vstack(following.part(0, 1).lines))
         assert grown.height >= max_rows or size_bytes(grown, "pcId") >= max_bytes

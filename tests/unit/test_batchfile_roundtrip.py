@@ -12,6 +12,7 @@ from connector.records import ASSIGNMENT, ID, OFFSET, ROW
 from connector.simulator.body import Decode, Refusal, RefusedError, parse
 from connector.target.batchfile import body
 from connector.target.encoding import Encoder
+from tests.lines import lined
 
 encode = Encoder().encode
 SEPARATORS = set(",\r\n")
@@ -50,7 +51,7 @@ def test_what_the_policy_lets_through_reads_back_under_every_reading(
 ) -> None:
     """Whether Target decodes before or after it splits, every cell comes back the same, under its own name and id."""
     mapped = rows(records, policy)
-    assert parse(body(encode(mapped), "thirdPartyId"), reading).rows == profiles(mapped)
+    assert parse(body(lined(encode(mapped)), "thirdPartyId"), reading).rows == profiles(mapped)
 
 
 @settings(deadline=None, max_examples=80)
@@ -58,7 +59,7 @@ def test_what_the_policy_lets_through_reads_back_under_every_reading(
 def test_separators_read_back_where_target_splits_first(records: Records) -> None:
     """With `encode`, even commas and line ends come back the same if Target decodes after it splits."""
     mapped = rows(records, UnsafeText.ENCODE)
-    assert parse(body(encode(mapped), "thirdPartyId"), "after-split").rows == profiles(mapped)
+    assert parse(body(lined(encode(mapped)), "thirdPartyId"), "after-split").rows == profiles(mapped)
 
 
 @settings(deadline=None, max_examples=80)
@@ -66,7 +67,7 @@ def test_separators_read_back_where_target_splits_first(records: Records) -> Non
 def test_a_strict_target_refuses_only_what_encode_lets_through(records: Records) -> None:
     """With `encode`, a body is ambiguous exactly where a cell holds a separator: the policy names the whole risk."""
     mapped = rows(records, UnsafeText.ENCODE)
-    data = body(encode(mapped), "thirdPartyId")
+    data = body(lined(encode(mapped)), "thirdPartyId")
     if SEPARATORS & set("".join(cell for row in profiles(mapped).values() for cell in row.values())):
         with pytest.raises(RefusedError) as caught:
             parse(data, "strict")

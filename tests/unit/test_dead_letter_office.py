@@ -12,10 +12,11 @@ from connector.dead_letter_office import DeadLetterOffice
 from connector.errors import BlockedError, BrakeError
 from connector.kafka.brake import Brake, BrakeLimits
 from connector.kafka.reread import Gone
-from connector.profiles.window import Batch
+from connector.profiles.batch import Batch
 from connector.records import ASSIGNMENT, ID, OFFSET, ROW, Assignment, DeadLetter, Partition, Reason, Span
 from connector.target.delivered import Delivered, Refused
 from connector.telemetry import Part, Silent
+from tests.lines import lined
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,7 +52,7 @@ class Troubles(Silent):
 
 
 def refused(profile_id: str) -> Delivered:
-    row = pl.DataFrame({ID: [profile_id], "tier": ["gold"]})
+    row = lined(pl.DataFrame({ID: [profile_id], "tier": ["gold"]}))
     return Delivered(refused=[Refused(row, "HTTP 200, success=false: no such tier gold")])
 
 
@@ -149,7 +150,7 @@ def crowd(count: int, first_bad: int) -> tuple[Batch, Delivered]:
         {ID: [*ids, *ids], ASSIGNMENT: [1] * 2 * count, OFFSET: range(2 * count)}, schema_overrides={OFFSET: pl.Int64}
     )
     batch = Batch(feeds=(), trail=trail, spans=(Span(Assignment(1, P0), 0, 2 * count),), opened_at=0.0)
-    bad = [Refused(pl.DataFrame({ID: [one], "tier": ["gold"]}), "no") for one in ids[first_bad:]]
+    bad = [Refused(lined(pl.DataFrame({ID: [one], "tier": ["gold"]})), "no") for one in ids[first_bad:]]
     return batch, Delivered(given=count, rows=first_bad, refused=bad)
 
 

@@ -17,10 +17,12 @@ from connector.target.batchfile import Limits
 from connector.target.budget import MINUTE_S, OPEN_S, Budget
 from connector.target.delivery import Claim, Delivery, Pace
 from connector.telemetry import Part, Silent
+from tests.lines import lined
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from connector.records import Rows
     from connector.target.delivered import Delivered
 
 OURS = Partition("crm.customers", 0)
@@ -92,8 +94,8 @@ class Troubles(Silent):
         self.said.append(text)
 
 
-def rows(*ids: str) -> pl.DataFrame:
-    return pl.DataFrame({ID: ids, "tier": ["gold"] * len(ids)}, schema={ID: pl.String, "tier": pl.String})
+def rows(*ids: str) -> Rows:
+    return lined(pl.DataFrame({ID: ids, "tier": ["gold"] * len(ids)}, schema={ID: pl.String, "tier": pl.String}))
 
 
 def ids_in(body: bytes) -> list[str]:
@@ -209,7 +211,7 @@ async def test_bad_rows_are_found_and_their_siblings_accepted() -> None:
     delivery, target, _ = make(answer)
     done = await delivery.deliver(rows(*map(str, range(512))), OURS_FOR_GOOD)
     assert done.whole
-    assert {refused.row[ID][0] for refused in done.refused} == bad
+    assert {refused.row.lines[ID][0] for refused in done.refused} == bad
     assert {refused.text for refused in done.refused} == {
         "success=false: bad row 7 (batch acme-7)",
         "success=false: bad row 300 (batch acme-7)",
@@ -250,7 +252,7 @@ async def test_bad_rows_at_the_head_are_found_too(size: int) -> None:
     delivery, _, _ = make(answer)
     done = await delivery.deliver(rows(*map(str, range(size))), OURS_FOR_GOOD)
     assert done.whole
-    assert {refused.row[ID][0] for refused in done.refused} == {"0", "1"}
+    assert {refused.row.lines[ID][0] for refused in done.refused} == {"0", "1"}
     assert done.rows == size - 2
 
 
@@ -259,7 +261,7 @@ async def test_a_row_that_is_too_large_on_its_own_is_set_apart() -> None:
     delivery, _, _ = make(lambda body: Answer(Outcome.TOO_LARGE, "HTTP 413") if "5" in ids_in(body) else ACCEPTED)
     done = await delivery.deliver(rows(*map(str, range(8))), OURS_FOR_GOOD)
     assert done.whole
-    assert [too_large.row[ID][0] for too_large in done.too_large] == ["5"]
+    assert [too_large.row.lines[ID][0] for too_large in done.too_large] == ["5"]
     assert done.refused == []
 
 
@@ -313,7 +315,7 @@ async def test_an_answer_that_was_lost_is_asked_for_with_the_same_bytes() -> Non
     delivery, target, _ = make(answer)
     done = await delivery.deliver(rows(*map(str, range(8))), OURS_FOR_GOOD)
     assert done.whole
-    assert [refused.row[ID][0] for refused in done.refused] == ["5"]
+    assert [refused.row.lines[ID][0] for refused in done.refused] == ["5"]
     assert done.rows == 7
     for number in lost:
         assert target.bodies[number] == target.bodies[number - 1]
@@ -349,7 +351,7 @@ async def test_rows_over_the_limits_are_split_before_they_are_sent() -> None:
     done = await delivery.deliver(rows("a", "b", "c", "d", "x" * 200), OURS_FOR_GOOD)
     assert done.whole
     assert [ids_in(body) for body in target.bodies] == [["a", "b", "c"], ["d"]]
-    assert [refused.row[ID][0] for refused in done.too_large] == ["x" * 200]
+    assert [refused.row.lines[ID][0] for refused in done.too_large] == ["x" * 200]
 
 
 async def test_a_misconfigured_target_blocks() -> None:

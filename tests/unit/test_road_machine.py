@@ -29,7 +29,8 @@ from connector.kafka.brake import Brake, BrakeLimits
 from connector.kafka.offsets import Ledger
 from connector.pipeline import Pipeline
 from connector.profiles.mapping import Mapping
-from connector.profiles.window import Events, Limits, Window
+from connector.profiles.merging import Events
+from connector.profiles.window import Limits, Window
 from connector.records import ASSIGNMENT, OFFSET, ROW, VALUE, Assignment, Chunk, Partition, Reason, Record, Span
 from connector.settling import AtOnce
 from connector.target import batchfile

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connector.records import ID
+from connector.records import ID, Rows
 from connector.target.batchfile import Limits, size_bytes
 from connector.target.search import Search
+from tests.lines import lined
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
 ROWS = 100_000
 
 
-def rows(count: int) -> pl.DataFrame:
+def rows(count: int) -> Rows:
     """Ids of one length, so that a body has 15 bytes and 6 more for each row."""
-    return pl.DataFrame({ID: [f"{number:05d}" for number in range(count)]}, schema={ID: pl.String})
+    return lined(pl.DataFrame({ID: [f"{number:05d}" for number in range(count)]}, schema={ID: pl.String}))
 
 
 EMPTY_BODY = size_bytes(rows(0), "thirdPartyId")
@@ -57,7 +58,7 @@ def search(
     while not it.hopeless and (part := it.next()) is not None:
         found.calls += 1
         assert found.calls <= 10_000
-        numbers, size = range(int(part[ID][0]), int(part[ID][-1]) + 1), size_bytes(part, "thirdPartyId")
+        numbers, size = range(int(part.lines[ID][0]), int(part.lines[ID][-1]) + 1), size_bytes(part, "thirdPartyId")
         found.largest = max(found.largest, part.height)
         if size > takes_bytes or any(number in numbers for number in oversized):
             if it.too_large(size) is not None:
@@ -67,7 +68,7 @@ def search(
                 found.refused.append(numbers[0])
         else:
             it.accepted(size)
-            found.accepted += part[ID].cast(pl.Int64).to_list()
+            found.accepted += part.lines[ID].cast(pl.Int64).to_list()
     found.hopeless, found.proven = it.hopeless, it.proven
     return found
 
@@ -108,7 +109,7 @@ def test_what_must_hold_a_bad_row_is_not_sent_whole() -> None:
     it = Search(rows(8), Limits("thirdPartyId"))
     heights: list[tuple[int, int]] = []
     while (part := it.next()) is not None:
-        first, last = int(part[ID][0]), int(part[ID][-1])
+        first, last = int(part.lines[ID][0]), int(part.lines[ID][-1])
         heights.append((first, last))
         if first <= 6 <= last:
             it.refused()

@@ -1,13 +1,20 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connector.profiles.window import Batch, Events, Limits, Window
+from connector.profiles.merging import Events
+from connector.profiles.window import Limits, Window, merge
 from connector.records import ASSIGNMENT, ID, OFFSET, ROW, Assignment, Partition, Span
 from connector.target.batchfile import size_bytes
 from connector.target.encoding import Encoder
+from tests import lines
+
+if TYPE_CHECKING:
+    from connector.profiles.batch import Batch
 
 encode = Encoder().encode
 PARTITIONS = 3
@@ -50,6 +57,11 @@ def model(records: list[Record], events: tuple[Events, Events]) -> dict[str, Cel
     return {profile: cells for profile, cells in merged.items() if cells}
 
 
+def merge_if_worth_it(one: Window) -> None:
+    if (feeds := one.mergeable()) is not None:
+        one.merged(merge(feeds))
+
+
 def fill(one: Window, batches: list[tuple[int, list[Record]]], *, ask: bool) -> None:
     offset = 0
     for feed, records in batches:
@@ -64,18 +76,20 @@ def fill(one: Window, batches: list[tuple[int, list[Record]]], *, ask: bool) -> 
             schema={ROW: pl.UInt32, ASSIGNMENT: pl.UInt32, OFFSET: pl.Int64, ID: pl.String},
         ).hstack([pl.Series(name, [cells[name] for _, _, cells in records], pl.String) for name in records[0][2]])
         assignments = {number: Assignment(number, Partition("t", number)) for number in numbers}
-        one.add(feed, frame, [Span(a, offset, offset + len(records)) for a in assignments.values()], now=0)
+        one.add(
+            feed, one.lines(feed, frame), [Span(a, offset, offset + len(records)) for a in assignments.values()], now=0
+        )
         offset += len(records)
         if ask:
-            one.due(now=0)
+            merge_if_worth_it(one)
 
 
 def content(batch: Batch) -> dict[str, Cells]:
-    rows, _ = batch.rows()
-    assert rows[ID].is_unique().all()
-    found = {row.pop(ID): row for row in rows.to_dicts()}
+    _, rows, _ = batch.made()
+    assert rows.lines[ID].is_unique().all()
+    found = {str(row.pop(ID)): row for row in lines.cells(rows)}
     return {
-        profile: {name: value for name, value in cells.items() if value is not None} for profile, cells in found.items()
+        profile: {name: value for name, value in row.items() if value is not None} for profile, row in found.items()
     }
 
 
@@ -133,10 +147,9 @@ def test_sizes_are_those_of_the_body(batches: list[tuple[int, list[Record]]], ev
     fill(one, batches, ask=False)
     fill(other, batches, ask=False)
     at_most = (one.rows, one.size_bytes)
-    one.due(now=0)
-    sent, left_out = other.close().rows()
-    names = [name for name in sent.columns if name != ID]
-    exact = size_bytes(sent, "") - len(",".join(["batch=", *names]))
+    merge_if_worth_it(one)
+    _, sent, left_out = other.close().made()
+    exact = size_bytes(sent, "") - len(",".join(["batch=", *sent.names]))
     assert (one.rows, one.size_bytes) == (sent.height + left_out, exact)
     assert at_most >= (one.rows, one.size_bytes)
     assert at_most[1] >= exact

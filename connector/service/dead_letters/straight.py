@@ -27,7 +27,8 @@ from connector.kafka.offsets import Ledger
 from connector.kafka.ranges import Ranges
 from connector.kafka.replay import Copier
 from connector.pipeline import Pipeline
-from connector.profiles.window import Events, Limits, Window
+from connector.profiles.merging import Events
+from connector.profiles.window import Limits, Window
 from connector.records import Assignment, Chunk, Partition, Span
 from connector.service.composition import make_feeds
 from connector.service.dead_letters.judging import Outcome

@@ -1,0 +1,102 @@
+"""Lines: the rows of one feed in the form that they have in the body, from the chunk on.
+
+    #id         #assignment  #offset  #line
+    customer-1            4       17  gold,S%C3%A3o%20Paulo
+    customer-2            4       18  ,Graz
+
+A row becomes text once, as soon as it is mapped and in a thread beside the event loop. From then on it is two strings
+instead of a cell per attribute; they have the bytes that it adds to a body, and what it was made of can go. Pure;
+called by `window`, `merging` and `batch`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+
+from connector.records import ASSIGNMENT, ID, LINE, OFFSET, ROW
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
+KEYS: Final = (ID, ASSIGNMENT, OFFSET)
+NOTHING: Final = pl.DataFrame(schema={ID: pl.String, ASSIGNMENT: pl.UInt32, OFFSET: pl.Int64, LINE: pl.String})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lines:
+    """What one chunk brought a feed.
+
+    Attributes:
+        names: the attributes, in the order of the cells of a line.
+        stack: ID (encoded), ASSIGNMENT, OFFSET, LINE, in Kafka's order.
+        trail: ID (encoded), ASSIGNMENT, OFFSET of every record, also of those that a newer one of the chunk replaced.
+    """
+
+    names: tuple[str, ...]
+    stack: pl.DataFrame
+    trail: pl.DataFrame
+
+    def only(self, assignments: Collection[int]) -> Lines:
+        """Leave out what came in by other assignments."""
+        kept = pl.col(ASSIGNMENT).is_in([*assignments])
+        if self.trail.select(kept.all()).item():
+            return self
+        return replace(self, stack=self.stack.filter(kept), trail=self.trail.filter(kept))
+
+
+def lined(
+    rows: pl.DataFrame, names: Sequence[str], encode: Callable[[pl.DataFrame], pl.DataFrame], *, whole: bool
+) -> Lines:
+    """Make lines of the rows of a chunk.
+
+    Args:
+        rows: as `Mapped.rows`; the columns do not matter if there are none.
+        names: attributes in the order wanted; those that `rows` lacks are empty, those that it has beyond come after.
+        encode: percent-encodes ID and cells; null stays null.
+        whole: the newest row of an id replaces older ones, which then need not be encoded.
+    """
+    if rows.is_empty():
+        return Lines((), NOTHING, NOTHING.select(KEYS))
+    every = (*names, *(name for name in rows.columns if name not in {ROW, *KEYS, *names}))
+    newest = rows.filter(pl.col(ID).is_last_distinct()) if whole else rows
+    cells = encode(newest)
+    trail = cells if newest.height == rows.height else encode(rows.select(KEYS))
+    return Lines(every, cells.select(*KEYS, joined(every, cells.columns)), trail.select(KEYS))
+
+
+def joined(names: Sequence[str], present: Sequence[str]) -> pl.Expr:
+    """Give the expression of LINE for encoded cells of these names, of which only those `present` have a column."""
+    if not names:
+        return pl.lit("").alias(LINE)
+    held = set(present)
+    cells = (pl.col(name).fill_null("") if name in held else pl.lit("") for name in names)
+    return pl.concat_str(*cells, separator=",").alias(LINE)
+
+
+def cells(stack: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
+    """Take lines apart again: the columns KEYS and one per name; an empty cell is null."""
+    if not names:
+        return stack.select(KEYS)
+    parts = pl.col(LINE).str.split_exact(",", len(names) - 1).struct
+    split = stack.select(*KEYS, *(parts.field(f"field_{index}").alias(name) for index, name in enumerate(names)))
+    return split.with_columns(pl.when(pl.col(name) != "").then(pl.col(name)).alias(name) for name in names)
+
+
+def relaid(stack: pl.DataFrame, old: Sequence[str], names: Sequence[str]) -> pl.DataFrame:
+    """Make lines of `names` from lines of the `old` names, all of which are among them."""
+    if tuple(old) == tuple(names):
+        return stack
+    return cells(stack, old).select(*KEYS, joined(names, old))
+
+
+def filler(names: Sequence[str]) -> str:
+    """The line of a row that has no value."""
+    return "," * (len(names) - 1)
+
+
+def cell_bytes(names: Sequence[str]) -> pl.Expr:
+    """Bytes of the cells of each line, without the commas between them."""
+    return pl.col(LINE).str.len_bytes().cast(pl.UInt64) - len(filler(names))
