@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from benchmarks.stopwatch import Result, Task
-from connector.__main__ import FREED_AT_ONCE
+from connector.__main__ import FREED_AT_ONCE, GLIBC
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,7 +58,9 @@ def start(module: str, *arguments: str) -> subprocess.Popen[str]:
         [sys.executable, "-m", module, *arguments],
         stdout=subprocess.PIPE,
         text=True,
-        env=FREED_AT_ONCE | os.environ,  # as the command has it
+        env=FREED_AT_ONCE
+        | {name: str(value) for name, (_, value) in GLIBC.items()}
+        | os.environ,  # as the command has it
     )
 
 

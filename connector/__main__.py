@@ -1,24 +1,39 @@
 """Where the command begins: settles what must be settled before Polars is loaded, then hands over to `service.cli`.
 
-Polars' allocator (jemalloc) reads its options once, when it is loaded. By default it keeps what was freed for a while,
-and with a window merged every few seconds that while never ends: the process then held twice the memory that it
-needed (`python -m benchmarks.outage`). Options that the user has set stay.
+Memory that is freed goes back to the system at once. Polars' allocator (jemalloc) reads its options once, when it is
+loaded. By default it keeps what was freed for a while, and with a window merged every few seconds that while never
+ends. The C library's (glibc), from which Python and librdkafka have theirs, maps large blocks on their own only until
+the first body is freed; from then on they lie on its heap, which does not shrink while anything lies above them, and
+each thread may have a heap. Both together doubled what the process held (`python -m benchmarks.outage`).
 """
 
 from __future__ import annotations
 
+import ctypes
 import os
 
 FREED_AT_ONCE = {"_RJEM_MALLOC_CONF": "dirty_decay_ms:0,muzzy_decay_ms:0"}
 
+# By the variables that glibc would read at its own start: the number of mallopt's parameter (malloc.h), and its value.
+GLIBC = {"MALLOC_MMAP_THRESHOLD_": (-3, 1 << 20), "MALLOC_ARENA_MAX": (-8, 2)}
+
 
 def main() -> None:
     """Run the command line."""
-    for name, value in FREED_AT_ONCE.items():
-        os.environ.setdefault(name, value)
+    give_back()
     from connector.service import cli  # noqa: PLC0415  loads Polars
 
     cli.main()
+
+
+def give_back() -> None:
+    """Let both allocators give back what is freed; what the user has set stays. Another C library is left alone."""
+    for name, value in FREED_AT_ONCE.items():
+        os.environ.setdefault(name, value)
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    for name, (parameter, number) in GLIBC.items():
+        if mallopt is not None and name not in os.environ:
+            mallopt(parameter, number)
 
 
 if __name__ == "__main__":

@@ -215,3 +215,23 @@ def test_the_command_sets_the_allocator_before_polars_is_loaded() -> None:
         )
         assert run.returncode == 0, run.stderr
         assert run.stdout.splitlines()[-1].endswith(expected)  # Polars puts its own options before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the C library is another")
+def test_the_command_lets_large_blocks_go_back_to_the_system() -> None:
+    """A body that is freed does not make the next ones lie on the C library's heap, which does not shrink."""
+    script = (
+        "import re, sys; import connector.__main__ as begin\n"
+        "begin.give_back()\n"
+        "bytes(20_000_000)\n"
+        "held = bytes(20_000_000)\n"
+        "maps = open('/proc/self/maps').read()\n"
+        r"first, last = re.search(r'^(\w+)-(\w+).*\[heap\]', maps, re.MULTILINE).groups()" + "\n"
+        "print(int(last, 16) - int(first, 16))"
+    )
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
+    run = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    assert int(run.stdout) < 15_000_000
