@@ -112,7 +112,7 @@ class Pipeline:
                 await self._wait({stopping, taking, confirming})
                 if confirming.done():
                     confirming.result()
-            await _end(taking)  # nothing of it is in the window yet
+            await _end(taking)  # what is in the window of it is there with its positions
             await self._drain()
         except BlockedError as error:
             await _end(taking)

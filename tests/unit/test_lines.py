@@ -1,0 +1,77 @@
+"""Lines hold exactly the cells that they were made of, whatever the cells hold and whichever attributes there are."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+import polars as pl
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from connector.profiles.lines import cell_bytes, cells, filler, lined, relaid
+from connector.records import ASSIGNMENT, ID, LINE, OFFSET, ROW
+from connector.target.encoding import Encoder
+
+NAMES = ("a", "Größe & Maß", "c,d")
+CELL = st.none() | st.text(st.sampled_from(",\r\n%é한👩a0"), min_size=1, max_size=6)
+ROWS = st.lists(st.tuples(st.sampled_from(["p", "q,", "é"]), st.tuples(CELL, CELL, CELL)), min_size=1, max_size=6)
+SOME = st.lists(st.sampled_from(NAMES), unique=True, max_size=3)
+
+Given = list[tuple[str, tuple[str | None, ...]]]
+
+
+def mapped(given_rows: Given, names: list[str]) -> pl.DataFrame:
+    columns = {name: [row[NAMES.index(name)] for _, row in given_rows] for name in names}
+    numbers = range(len(given_rows))
+    return pl.DataFrame(
+        {ROW: numbers, ASSIGNMENT: [1] * len(numbers), OFFSET: numbers, ID: [one for one, _ in given_rows], **columns},
+        schema={ROW: pl.UInt32, ASSIGNMENT: pl.UInt32, OFFSET: pl.Int64, ID: pl.String}
+        | dict.fromkeys(names, pl.String),
+    )
+
+
+def model(given_rows: Given, present: list[str]) -> list[dict[str, str | None]]:
+    """Each row as the standard library encodes it; null where the frame had no such column."""
+    made: list[dict[str, str | None]] = []
+    for one, row in given_rows:
+        held = zip(NAMES, row, strict=True)
+        made.append({ID: quote(one, safe="")})
+        made[-1] |= {name: cell and quote(cell, safe="") if name in present else None for name, cell in held}
+    return made
+
+
+@settings(deadline=None, max_examples=120)
+@given(ROWS, SOME, SOME)
+def test_cells_come_back_as_they_were(given_rows: Given, present: list[str], first: list[str]) -> None:
+    """Under their own names and in the order asked for; a cell that holds a comma is one cell still."""
+    made = lined(mapped(given_rows, present), first, Encoder().encode, whole=False)
+    assert made.names[: len(first)] == tuple(first)
+    assert set(made.names) == {*first, *present}
+    found = cells(made.stack, made.names).select(ID, *made.names).to_dicts()
+    expected = [{key: row[key] for key in (ID, *made.names)} for row in model(given_rows, present)]
+    assert found == expected
+    sizes = made.stack.select(cell_bytes(made.names)).to_series().to_list()
+    assert sizes == [sum(len(cell or "") for name, cell in row.items() if name != ID) for row in expected]
+    assert [line == filler(made.names) for line in made.stack[LINE]] == [size == 0 for size in sizes]
+
+
+@settings(deadline=None, max_examples=120)
+@given(ROWS, SOME, st.permutations(NAMES))
+def test_lines_can_be_laid_out_anew(given_rows: Given, present: list[str], names: list[str]) -> None:
+    """Lines of some attributes become those of more, in another order, as if they had been made so."""
+    rows = mapped(given_rows, present)
+    early = lined(rows, (), Encoder().encode, whole=False)
+    late = lined(rows, names, Encoder().encode, whole=False)
+    assert relaid(early.stack, early.names, names).equals(late.stack)
+
+
+@settings(deadline=None, max_examples=60)
+@given(ROWS)
+def test_only_the_newest_of_a_chunk_is_kept_where_rows_are_whole(given_rows: Given) -> None:
+    """The newest row of each id, and in the trail every record."""
+    every = lined(mapped(given_rows, list(NAMES)), NAMES, Encoder().encode, whole=False)
+    made = lined(mapped(given_rows, list(NAMES)), NAMES, Encoder().encode, whole=True)
+    newest = dict(every.stack.select(ID, LINE).iter_rows())
+    assert dict(made.stack.select(ID, LINE).iter_rows()) == newest
+    assert made.stack.height == len(newest)
+    assert made.trail.equals(every.trail)
