@@ -64,7 +64,7 @@ def in_columns(chunks: list[pl.DataFrame], events: Events, encoder: Encoder) -> 
     for chunk in chunks:
         window.add(0, window.lines(0, chunk), [], 0.0)
     _, made, _ = window.close().made()
-    return batchfile.body(made, ID_TYPE)
+    return bytes(batchfile.Body(made, ID_TYPE))
 
 
 def in_python(chunks: list[pl.DataFrame]) -> bytes:

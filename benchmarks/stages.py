@@ -88,7 +88,7 @@ class Steps:
             limits = batchfile.Limits(ID_TYPE)
             search = Search(batchfile.oversized(batch, limits)[0], limits)
             while (part := search.next()) is not None:
-                search.accepted(len(batchfile.body(part, ID_TYPE)))
+                search.accepted(len(bytes(batchfile.Body(part, ID_TYPE))))
 
 
 def main() -> None:

@@ -21,12 +21,14 @@ import polars as pl
 from connector.records import ID, LINE, Rows
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 # AdobeDocs profile-bulk-api.md: at most 500,000 rows and under 50 MB a file. It does not say whether the header counts
 # as a row, nor what a MB is: here the header counts, a MB is 1,000,000 bytes, and a body stays below, not at, the size.
 HARD_MAX_ROWS: Final = 500_000
 HARD_MAX_BYTES: Final = 50_000_000
+
+_PIECE_ROWS: Final = 4_096  # a millisecond or less, half a megabyte to two
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,24 +50,47 @@ class Limits:
         return replace(self, max_bytes=min(max_bytes, self.max_bytes))
 
 
-def body(rows: Rows, id_type: str) -> bytes:
-    """Build the body: header and rows, lines parted by LF, none after the last.
+class Body:
+    """Header and rows, lines parted by LF, none after the last: written whenever it is sent, the same bytes each time.
 
-    Args:
-        rows: encoded.
-        id_type: the name of the first column, thirdPartyId or pcId.
+    A call that has to be made again may have to wait for hours, and the rows are there anyway: so nobody holds the
+    bytes of a body, which are as many as those of its rows.
     """
-    buffer = io.BytesIO()
-    buffer.write(_header(rows.names, id_type) + b"\n")
-    rows.lines.select(ID, *([LINE] if rows.names else [])).write_csv(
-        buffer, include_header=False, quote_style="never", line_terminator="\n"
-    )
-    buffer.truncate(buffer.tell() - 1)  # the last LF; cutting it off a copy would take the size of a body once more
-    return buffer.getvalue()
+
+    def __init__(self, rows: Rows, id_type: str) -> None:
+        """Begin.
+
+        Args:
+            rows: encoded.
+            id_type: the name of the first column, thirdPartyId or pcId.
+        """
+        self._lines = rows.lines.select(ID, *([LINE] if rows.names else []))
+        self._header = _header(rows.names, id_type)
+        self._size_bytes = size_bytes(rows, id_type)
+
+    def __len__(self) -> int:
+        """How many bytes it has."""
+        return self._size_bytes
+
+    def __bytes__(self) -> bytes:
+        """All of it."""
+        return b"".join(self.pieces())
+
+    def pieces(self) -> Iterator[bytes]:
+        """All of it, a few thousand rows at a time, each piece made when it is asked for; may run in any thread."""
+        yield self._header
+        for first in range(0, self._lines.height, _PIECE_ROWS):
+            buffer = io.BytesIO()
+            buffer.write(b"\n")
+            self._lines.slice(first, _PIECE_ROWS).write_csv(
+                buffer, include_header=False, quote_style="never", line_terminator="\n"
+            )
+            buffer.truncate(buffer.tell() - 1)  # the last LF
+            yield buffer.getvalue()
 
 
 def size_bytes(rows: Rows, id_type: str) -> int:
-    """How many bytes `body` of the same arguments has, without building it."""
+    """How many bytes the body of the same arguments has, without building it."""
     return len(_header(rows.names, id_type)) + int(_line_bytes(rows).sum())
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from connector.target.auth import TokenFile
+    from connector.target.session import Body
 
 MAX_ANSWER_BYTES = 64 * 1024  # Target's answers are under 1 kB; a proxy's error page may be longer, and is cut
 FORM = "application/x-www-form-urlencoded"
@@ -25,7 +26,7 @@ FORM = "application/x-www-form-urlencoded"
 class Client(Protocol):
     """What delivery needs of the network."""
 
-    async def post(self, body: bytes) -> Answer:
+    async def post(self, body: Body) -> Answer:
         """Send one batch; never raises for what the network or Target does."""
 
 
@@ -59,7 +60,7 @@ class HttpClient:
         self._timeout_s = timeout_s
         self._session = Session(timeout_s=timeout_s, token=token, ca_file=ca_file, content_type=FORM)
 
-    async def post(self, body: bytes) -> Answer:
+    async def post(self, body: Body) -> Answer:
         """See Client."""
         try:
             reply = await self._session.call("POST", self._url, max_bytes=MAX_ANSWER_BYTES, data=body)

@@ -150,7 +150,7 @@ class Delivery:
             look(done)
         search = Search(fitting, self._limits if self._passes is None else self._limits.narrowed(self._passes + 1))
         while (part := search.next()) is not None:
-            body = await asyncio.to_thread(batchfile.body, part, self._limits.id_type)
+            body = batchfile.Body(part, self._limits.id_type)
             answer = await self._insist(body, done, claim)
             if answer is None:
                 return done
@@ -176,7 +176,7 @@ class Delivery:
             self._passes = size_bytes
             self._telemetry.narrowed(size_bytes)
 
-    async def _insist(self, body: bytes, done: Delivered, claim: Claim) -> Answer | None:
+    async def _insist(self, body: batchfile.Body, done: Delivered, claim: Claim) -> Answer | None:
         """Send the same bytes until the answer is about them and not about Target; None if partitions went away."""
         failures = 0
         while True:
@@ -215,7 +215,7 @@ class Delivery:
                     await self._back_off(failures, claim)
             failures += 1
 
-    async def _call(self, body: bytes) -> Answer:
+    async def _call(self, body: batchfile.Body) -> Answer:
         began = self._clock()
         self._budget.spend(began)
         self._telemetry.paced(self._budget.pace(began))

@@ -35,7 +35,7 @@ class Search:
     """
 
     def __init__(self, rows: Rows, limits: Limits) -> None:
-        """Begin; `rows` as for `batchfile.body`, of which each fits into a body alone."""
+        """Begin; `rows` as for `batchfile.Body`, of which each fits into a body alone."""
         self.limits = limits
         self.proven: int | None = None
         self.hopeless = False

@@ -7,16 +7,16 @@ can be.
 
 from __future__ import annotations
 
-import io
+import asyncio
 import ssl
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import aiohttp
 
 from connector.errors import SettingError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Iterator, Mapping
     from pathlib import Path
 
     from yarl import URL
@@ -25,6 +25,19 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT_S = 10.0
 FAILURES = (aiohttp.ClientError, OSError)  # of a call; TimeoutError is an OSError
+
+
+_WRITE_BYTES: Final = 1 << 16  # handed to the connection at a time: what it holds back until it has room
+
+
+class Body(Protocol):
+    """What is sent."""
+
+    def __len__(self) -> int:
+        """How many bytes all pieces have."""
+
+    def pieces(self) -> Iterator[bytes]:
+        """All of it; a thread asks for each."""
 
 
 class Reply(NamedTuple):
@@ -68,7 +81,7 @@ class Session:
             headers={"User-Agent": "target-connector"} | ({"Content-Type": content_type} if content_type else {}),
         )
 
-    async def call(self, method: str, url: str | URL, *, max_bytes: int, data: bytes | None = None) -> Reply:
+    async def call(self, method: str, url: str | URL, *, max_bytes: int, data: Body | None = None) -> Reply:
         """Send one request and read the beginning of its answer.
 
         Args:
@@ -82,16 +95,32 @@ class Session:
             aiohttp.ClientError, OSError: it failed; see `FAILURES`.
         """
         headers = {} if self._token is None else {"Authorization": self._token.header()}
-        # A stream, as aiohttp would copy bytes of over 1 MiB in one go, and warns of it.
-        form = None if data is None else io.BytesIO(data)
+        form = None if data is None else _Form(data)
+        if data is not None:
+            headers["Content-Length"] = str(len(data))
         async with self._session.request(method, url, data=form, headers=headers, allow_redirects=False) as response:
             body = await _beginning(response.content, max_bytes)
             # At the end of an answer aiohttp stops to send, so this stays what it is.
-            return Reply(response.status, response.headers, body, 0 if form is None else form.tell())
+            return Reply(response.status, response.headers, body, 0 if form is None else form.sent_bytes)
 
     async def close(self) -> None:
         """Close the connections."""
         await self._session.close()
+
+
+class _Form:
+    """Bytes on their way: each piece is made, beside the event loop, when the one before is with the connection."""
+
+    def __init__(self, data: Body) -> None:
+        self.sent_bytes = 0
+        self._pieces = data.pieces()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while (piece := await asyncio.to_thread(next, self._pieces, None)) is not None:
+            for first in range(0, len(piece), _WRITE_BYTES):
+                part = piece[first : first + _WRITE_BYTES]
+                self.sent_bytes += len(part)
+                yield part
 
 
 def tls_context(ca_file: Path | None) -> ssl.SSLContext:

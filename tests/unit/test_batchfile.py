@@ -11,14 +11,14 @@ from connector.records import ID, LINE, Rows
 from connector.target.batchfile import (
     HARD_MAX_BYTES,
     HARD_MAX_ROWS,
+    Body,
     Limits,
-    body,
     fitting,
     oversized,
     size_bytes,
 )
 from connector.target.encoding import Encoder
-from tests.lines import cells, lined
+from tests.lines import body, cells, lined
 
 
 def table(rows: list[tuple[str | None, ...]], *names: str) -> Rows:
@@ -56,6 +56,18 @@ def test_golden_bytes() -> None:
 def test_names_are_encoded_too() -> None:
     """A name may hold anything and still be one cell of the header."""
     assert body(table([("a", "1")], "Größe & Maß"), "pcId") == b"batch=pcId,Gr%C3%B6%C3%9Fe%20%26%20Ma%C3%9F\na,1"
+
+
+def test_a_body_is_written_in_pieces_and_again() -> None:
+    """However many pieces it has, it is whole, of the size that it says, and the same each time."""
+    rows = Rows(
+        ("a",), pl.select(pl.int_range(10_000, dtype=pl.Int64).cast(pl.String).alias(ID), pl.lit("x").alias(LINE))
+    )
+    one = Body(rows, "pcId")
+    expected = "batch=pcId,a" + "".join(f"\n{number},x" for number in range(10_000))
+    assert b"".join(one.pieces()).decode() == bytes(one).decode() == expected
+    assert len(one) == len(expected)
+    assert len(list(one.pieces())) > 2
 
 
 ENCODED = st.text(alphabet="ab%20", max_size=5)

@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from connector.profiles.mapping import Mapping, UnsafeText
 from connector.records import ASSIGNMENT, ID, OFFSET, ROW
 from connector.simulator.body import Decode, Refusal, RefusedError, parse
-from connector.target.batchfile import body
 from connector.target.encoding import Encoder
-from tests.lines import lined
+from tests.lines import body, lined
 
 encode = Encoder().encode
 SEPARATORS = set(",\r\n")

@@ -13,6 +13,7 @@ from connector.errors import SettingError
 from connector.target.answer import Outcome
 from connector.target.auth import TokenFile
 from connector.target.client import MAX_ANSWER_BYTES, HttpClient
+from tests.lines import Text
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -52,7 +53,7 @@ async def test_a_batch_is_posted_as_a_form_to_version_two() -> None:
         return web.Response(text=OK)
 
     async with server(handler) as url, client(url) as target:
-        answer = await target.post(b"batch=thirdPartyId,a\n1,x")
+        answer = await target.post(Text(b"batch=thirdPartyId,a\n1,x"))
     assert answer.outcome is Outcome.ACCEPTED
     form = "application/x-www-form-urlencoded"
     assert seen == [("POST", "/m2/acme/v2/profile/batchUpdate", form, b"batch=thirdPartyId,a\n1,x", None)]
@@ -72,7 +73,7 @@ async def test_a_redirect_is_not_followed(tmp_path: Path) -> None:
             return web.Response(status=307, headers={"Location": other_url})
 
         async with server(handler) as url, client(url) as target:
-            assert (await target.post(b"batch=")).outcome is Outcome.MISCONFIGURED
+            assert (await target.post(Text(b"batch="))).outcome is Outcome.MISCONFIGURED
     assert elsewhere == []
 
 
@@ -87,13 +88,13 @@ async def test_a_rotated_token_is_used_from_the_next_call_on(tmp_path: Path) -> 
     file = tmp_path / "token"
     file.write_text("first\n")
     async with server(handler) as url, client(url, token=TokenFile(file)) as target:
-        await target.post(b"batch=")
+        await target.post(Text(b"batch="))
         file.write_text("second")
-        await target.post(b"batch=")
+        await target.post(Text(b"batch="))
         file.write_text("half\na token")
-        await target.post(b"batch=")
+        await target.post(Text(b"batch="))
         file.unlink()
-        await target.post(b"batch=")
+        await target.post(Text(b"batch="))
     assert seen == ["Bearer first", "Bearer second", "Bearer second", "Bearer second"]
 
 
@@ -125,7 +126,7 @@ async def test_certificates_that_are_none_are_said_at_once(tmp_path: Path) -> No
 async def test_nobody_listening_is_an_answer() -> None:
     """A refused connection means that Target is not available."""
     async with client("http://127.0.0.1:9") as target:
-        answer = await target.post(b"batch=")
+        answer = await target.post(Text(b"batch="))
     assert answer.outcome is Outcome.UNAVAILABLE
     assert "the call failed" in answer.text
 
@@ -139,7 +140,7 @@ async def test_a_cut_connection_is_an_answer() -> None:
         return web.Response()
 
     async with server(handler) as url, client(url) as target:
-        assert (await target.post(b"batch=")).outcome is Outcome.UNAVAILABLE
+        assert (await target.post(Text(b"batch="))).outcome is Outcome.UNAVAILABLE
 
 
 async def test_an_answer_that_drips_ends_in_time() -> None:
@@ -157,7 +158,7 @@ async def test_an_answer_that_drips_ends_in_time() -> None:
         return response
 
     async with server(handler) as url, client(url, timeout_s=0.3) as target:
-        answer = await target.post(b"batch=")
+        answer = await target.post(Text(b"batch="))
     assert answer.outcome is Outcome.UNAVAILABLE
     assert answer.text == "no answer within 0.3 s, target.timeout"
 
@@ -179,5 +180,5 @@ async def test_a_huge_answer_is_not_read_to_its_end() -> None:
         return response
 
     async with server(handler) as url, client(url) as target:
-        assert (await target.post(b"batch=")).outcome is Outcome.UNAVAILABLE
+        assert (await target.post(Text(b"batch="))).outcome is Outcome.UNAVAILABLE
     assert sent < 200 * MAX_ANSWER_BYTES

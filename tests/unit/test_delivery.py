@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from connector.records import Rows
     from connector.target.delivered import Delivered
+    from connector.target.session import Body
 
 OURS = Partition("crm.customers", 0)
 ACCEPTED = Answer(Outcome.ACCEPTED, "HTTP 200", status_url="http://x/batchStatus?batchId=1")
@@ -54,7 +55,8 @@ class Target:
         self.bodies: list[bytes] = []
         self.times: list[float] = []
 
-    async def post(self, body: bytes) -> Answer:
+    async def post(self, given: Body) -> Answer:
+        body = b"".join(given.pieces())
         self.bodies.append(body)
         self.times.append(self.clock())
         await asyncio.sleep(0)
@@ -392,7 +394,7 @@ async def test_quiet_waits_for_the_call_on_the_wire() -> None:
     delivery, target, _ = make([])
     on_the_wire, answer = asyncio.Event(), asyncio.Event()
 
-    async def post(_body: bytes) -> Answer:
+    async def post(_body: Body) -> Answer:
         on_the_wire.set()
         await answer.wait()
         return ACCEPTED

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
     from connector.kafka.dead_letters import DeadLetters
     from connector.records import DeadLetter
+    from connector.target.session import Body
 
 T = TypeVar("T")
 Place = tuple[Partition, int]  # of a record
@@ -277,7 +278,8 @@ class Road:
 
     # Target.
 
-    async def post(self, body: bytes) -> Answer:
+    async def post(self, given: Body) -> Answer:
+        body = b"".join(given.pieces())
         assert self.body is None, "two calls on the wire"
         assert self.again in {None, body}, "something newer overtook a batch whose fate is open"
         for _, cells in rows_of(body):
@@ -598,14 +600,14 @@ class RoadMachine(RuleBasedStateMachine):
     def _heal(self) -> None:
         if self.road.going:
             self.revoke_takes_too_long()
-        if self.road.ear.blocked:
-            self.world.poisoned = None
-            self._restart()
         self._call(self.road.letterbox.set)
         self._call(self.road.registry.set)
         self._call(self.road.certain.set)
         self._assign(PARTITIONS)
         for _ in range(ROUNDS_TO_HEAL):
+            if self.road.ear.blocked:  # also by what is only sent now
+                self.world.poisoned = None
+                self._restart()
             self._poll(5)
             while self.road.body is not None:
                 self.accept()
