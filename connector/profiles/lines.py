@@ -61,14 +61,17 @@ def lined(
     if rows.is_empty():
         return Lines((), NOTHING, NOTHING.select(KEYS))
     every = (*names, *(name for name in rows.columns if name not in {ROW, *KEYS, *names}))
-    newest = rows.filter(pl.col(ID).is_last_distinct()) if whole else rows
-    cells = encode(newest)
-    trail = cells if newest.height == rows.height else encode(rows.select(KEYS))
-    return Lines(every, cells.select(*KEYS, joined(every, cells.columns)), trail.select(KEYS))
+    trail, kept = encode(rows.select(KEYS)), rows.drop(ROW, *KEYS)
+    stack = trail
+    if whole and not (newest := rows[ID].is_last_distinct()).all():
+        stack, kept = trail.filter(newest), kept.filter(newest)
+    if not kept.width:
+        return Lines(every, stack.with_columns(pl.lit(filler(every)).alias(LINE)), trail)
+    return Lines(every, stack.with_columns(encode(kept).select(joined(every, kept.columns))), trail)
 
 
 def joined(names: Sequence[str], present: Sequence[str]) -> pl.Expr:
-    """Give the expression of LINE for encoded cells of these names, of which only those `present` have a column."""
+    """Give the expression of LINE for encoded cells of these names, of which those that are not `present` are empty."""
     if not names:
         return pl.lit("").alias(LINE)
     held = set(present)

@@ -40,7 +40,7 @@ class Encoder:
         self._needy: frozenset[str] = frozenset()
 
     def encode(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Percent-encode (UTF-8) the text of ID and of every attribute.
+        """Percent-encode (UTF-8) the text of ID, if it is there, and of every attribute.
 
         Args:
             rows: any columns; String columns other than bookkeeping (`#…`) and ID itself are encoded.
@@ -49,7 +49,7 @@ class Encoder:
             The same columns; null stays null, and two different texts stay different.
         """
         codes = self._codes
-        texts = rows.select(ID, cs.string() - cs.starts_with("#"))
+        texts = rows.select(cs.by_name(ID, require_all=False), cs.string() - cs.starts_with("#"))
         if texts.height * _VALUES_PER_CODE < len(codes):
             return rows.with_columns(_one_by_one(texts))
         texts = texts.select(self._needing(texts))

@@ -150,7 +150,7 @@ def test_only_what_survives_its_chunk_is_encoded() -> None:
 
     one = Window(ROOMY, [Events.FULL], counting)
     add(one, 0, rows(*[{"id": str(n % 3), "x": str(n)} for n in range(90)]), [], now=0)
-    assert seen == [3, 90]  # the rows, then the ids of the trail
+    assert seen == [90, 3]  # the ids, which the trail needs, then the cells
 
 
 def test_due_by_rows_counts_profiles() -> None:
