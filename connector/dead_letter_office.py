@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 AGAIN_S = 1.0
 REMEMBERED = 1_000  # letters that a tripped brake can tell of
 AT_ONCE = 500  # records that are read again in one go
+RULED = frozenset({Reason.TOMBSTONE, Reason.DELETED, Reason.GAP})  # a setting makes them letters; none is suspect
 SHOWN = 3  # details of a reason, and partitions; the rest is counted
 
 
@@ -97,7 +98,7 @@ class DeadLetterOffice:
             for frame in refused
             for row, reason, detail in frame.select(ROW, "reason", "detail").iter_rows()
         ]
-        suspects = [_suspect(one, one.detail) for one in letters if one.reason is not Reason.TOMBSTONE]  # a setting's
+        suspects = [_suspect(one, one.detail) for one in letters if one.reason not in RULED]
         self._suspects.extend(suspects)
         if self._brake.trips(count, len(suspects)):
             raise BrakeError(_why(self._suspects))

@@ -99,7 +99,10 @@ class Telemetry(Protocol):
         """So many records are in the dead-letter topic now."""
 
     def skipped(self, why: str, count: int) -> None:
-        """So many records were left out by a setting, or had nothing to say: `tombstone`, `empty`."""
+        """So many records were left out, by why: a name of `connector.records.SKIPPED`."""
+
+    def deletes_sent(self, count: int) -> None:
+        """For so many deletes rows are sent, as Target cannot delete a profile."""
 
     def called(self, outcome: str, seconds: float, size_bytes: int) -> None:
         """One call to Target: its outcome (a name of `target.answer.Outcome`), time and body size."""
@@ -154,6 +157,9 @@ class Silent:
         """See Telemetry."""
 
     def skipped(self, why: str, count: int) -> None:
+        """See Telemetry."""
+
+    def deletes_sent(self, count: int) -> None:
         """See Telemetry."""
 
     def called(self, outcome: str, seconds: float, size_bytes: int) -> None:

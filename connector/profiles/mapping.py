@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
@@ -17,7 +17,7 @@ import polars as pl
 
 from connector.errors import BlockedError, SettingError
 from connector.profiles.text import branches, is_union, text, unsupported
-from connector.records import ASSIGNMENT, ID, OFFSET, ROW, Reason
+from connector.records import ASSIGNMENT, DELETED, ID, OFFSET, ROW, Reason, is_absence
 
 if TYPE_CHECKING:
     from collections import abc
@@ -69,10 +69,14 @@ class Mapped:
         rows: ROW, ASSIGNMENT, OFFSET, ID (String, never null), then one String column per attribute in the order of
             the mapping; null means "leave unchanged". In the order of the changes.
         refused: ROW, "reason" (a code of Reason), "detail" (names attributes, never a value); one line per record.
+        partial: there may be a change that says nothing of some attribute, so that the older value stands.
+        deletes: how many of the rows stand for deletes.
     """
 
     rows: pl.DataFrame
     refused: pl.DataFrame
+    partial: bool = False
+    deletes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +87,13 @@ class Mapping:
         id: dotted path of the id.
         attributes: path by Target's name; None takes every field but the id, under its path as the name.
         unsafe_text: what to do with separators inside a value.
+        deleted: text by Target's name of what is sent for a delete.
     """
 
     id: str
     attributes: abc.Mapping[str, str] | None
     unsafe_text: UnsafeText = UnsafeText.DEAD_LETTER
+    deleted: abc.Mapping[str, str] = field(default_factory=dict)
 
     @property
     def paths(self) -> abc.Sequence[str] | None:
@@ -115,31 +121,51 @@ class Mapping:
 
         Args:
             changes: ROW (UInt32), ASSIGNMENT, OFFSET, then one column per path. An attribute's path without a
-                column (a writer schema without that field) gives null.
+                column (a writer schema without that field) gives null. Beside these there may be DELETED, and marks
+                of absence (`connector.records.absent`).
             where: what the user knows the changes by, for the error.
 
         Raises:
             BlockedError: this schema lacks the id, or has an attribute that cannot be sent.
         """
         if self.id not in changes.columns:
-            raise BlockedError(f"{where}: {_missing(self.id, changes.drop(ROW, ASSIGNMENT, OFFSET).schema)}")
+            raise BlockedError(f"{where}: {_missing(self.id, _paths_in(changes.schema))}")
         if misfit := self._misfit(changes.schema):
             raise BlockedError(f"{where}: {misfit}")
         pairs = {ID: self.id, **self._attributes_in(changes.schema)}
-        rows = changes.select(ROW, ASSIGNMENT, OFFSET, *_texts(pairs, changes.schema))
+        rows = changes.select(
+            ROW, ASSIGNMENT, OFFSET, *_texts(pairs, changes.schema), *self._for_deletes(changes, pairs)
+        )
         rows = rows.with_columns(_cleaned(name, self.unsafe_text) for name in pairs)
         refused = _bad_ids(rows, self.id)
         if self.unsafe_text is UnsafeText.DEAD_LETTER:
             refused = refused.vstack(_unsafe(rows, _may_hold_separators(pairs, changes.schema)))
-        if refused.is_empty():
-            return Mapped(rows, refused)
-        refused = refused.unique(subset=ROW, keep="first", maintain_order=True).sort(ROW)
-        return Mapped(rows.filter(~pl.col(ROW).is_in(refused[ROW].implode())), refused)
+        if refused.height:
+            refused = refused.unique(subset=ROW, keep="first", maintain_order=True).sort(ROW)
+            rows = rows.filter(~pl.col(ROW).is_in(refused[ROW].implode()))
+        return self._mapped(rows, refused, partial=any(map(is_absence, changes.columns)))
 
     def _attributes_in(self, dtypes: abc.Mapping[str, pl.DataType]) -> abc.Mapping[str, str]:
         if self.attributes is not None:
             return self.attributes
-        return {path: path for path in dtypes if path != self.id and path not in (ROW, ASSIGNMENT, OFFSET)}
+        return {path: path for path in _paths_in(dtypes) if path != self.id}
+
+    def _for_deletes(self, changes: pl.DataFrame, pairs: abc.Mapping[str, str]) -> abc.Iterator[pl.Expr]:
+        """DELETED, and the attributes that only a delete has."""
+        if DELETED in changes.columns:
+            yield pl.col(DELETED)
+            yield from (pl.lit(None, pl.String).alias(name) for name in self.deleted if name not in pairs)
+
+    def _mapped(self, rows: pl.DataFrame, refused: pl.DataFrame, *, partial: bool) -> Mapped:
+        """Give deletes the attributes that are sent for them, and no others."""
+        if DELETED not in rows.columns:
+            return Mapped(rows, refused, partial)
+        names = [name for name in rows.columns if name not in (ROW, ASSIGNMENT, OFFSET, ID, DELETED)]
+        cells = (
+            pl.when(DELETED).then(pl.lit(self.deleted.get(name), pl.String)).otherwise(pl.col(name)).alias(name)
+            for name in names
+        )
+        return Mapped(rows.with_columns(cells).drop(DELETED), refused, partial, int(rows[DELETED].sum()))
 
     def _misfit(self, dtypes: abc.Mapping[str, pl.DataType]) -> str | None:
         """The first type or name that does not fit; a path without a type is passed over."""
@@ -153,6 +179,11 @@ class Mapping:
             if path in dtypes and (problem := unsupported(dtypes[path])):
                 return f"attribute `{name}`: `{path}` {problem}"
         return None
+
+
+def _paths_in(dtypes: abc.Mapping[str, pl.DataType]) -> abc.Mapping[str, pl.DataType]:
+    """What of a frame, or of a schema, is no bookkeeping of ours."""
+    return {path: dtype for path, dtype in dtypes.items() if not path.startswith("#")}
 
 
 def check_name(name: str) -> str | None:
@@ -195,6 +226,8 @@ def _missing(path: str, dtypes: abc.Mapping[str, pl.DataType]) -> str:
 def _texts(pairs: abc.Mapping[str, str], dtypes: abc.Mapping[str, pl.DataType]) -> abc.Iterator[pl.Expr]:
     for name, path in pairs.items():
         held = text(pl.col(path), dtypes[path]) if path in dtypes else pl.lit(None, dtype=pl.String)
+        if DELETED in dtypes and name != ID:  # whatever a deleted row still holds is neither sent nor judged
+            held = pl.when(~pl.col(DELETED)).then(held)
         yield held.alias(name)
 
 

@@ -189,7 +189,7 @@ class Window:
         """How many bytes they make at most, encoded, without the header."""
         return self._totals.size_bytes + self._pile_bytes
 
-    def add(self, feed: int, rows: pl.DataFrame, spans: Sequence[Span], now: float) -> None:
+    def add(self, feed: int, rows: pl.DataFrame, spans: Sequence[Span], now: float, *, partial: bool = False) -> None:
         """Take rows in.
 
         Args:
@@ -197,6 +197,8 @@ class Window:
             rows: as `Mapped.rows`, in Kafka order; the columns do not matter if there are none.
             spans: the positions that they came from, and those of records that gave no row.
             now: seconds on the caller's clock.
+            partial: whether there may be a row whose null means "the older value stands", whatever the feed's events
+                are; then this window merges that feed by attribute from here on.
 
         Raises:
             BlockedError: another feed has an attribute of the same name already; nothing was taken in.
@@ -204,6 +206,8 @@ class Window:
         if rows.height:
             stack = rows.select(ID, ASSIGNMENT, OFFSET, pl.exclude(ROW, ID, ASSIGNMENT, OFFSET))
             self._claim(feed, merging.attributes(stack))
+            if partial:
+                self._feeds[feed].events = Events.PARTIAL
             _put(self._feeds[feed].pile, stack)
             _put(self._trail, stack.select(ID, ASSIGNMENT, OFFSET))
             self._count_in(stack)

@@ -13,14 +13,10 @@ from typing import TYPE_CHECKING
 
 from confluent_kafka import Consumer, KafkaException
 
-from connector.avro.decoder import Decoder
 from connector.avro.registry import Registry
 from connector.avro.registry_access import RegistryOptions
-from connector.avro.stores import SchemaFile
-from connector.avro.wire import Framing
 from connector.dead_letter_office import DeadLetterOffice
 from connector.errors import SettingError
-from connector.feeds import Feed
 from connector.kafka import properties as librdkafka
 from connector.kafka.brake import Brake, BrakeLimits
 from connector.kafka.causes import plain
@@ -29,11 +25,11 @@ from connector.kafka.dead_letters import DeadLetterTopic
 from connector.kafka.offsets import Ledger
 from connector.kafka.reread import Reread
 from connector.kafka.source import Source, SourceOptions
-from connector.kafka.topics import TopicWatch, reads
+from connector.kafka.topics import TopicWatch
 from connector.pipeline import Pipeline
-from connector.profiles.mapping import Mapping, UnsafeText
 from connector.profiles.window import Events, Limits, Window
 from connector.service.secret_files import has_lines, read_secret
+from connector.service.source_side import make_feed
 from connector.service.target_side import TargetSide, make_target_side
 from connector.target import batchfile
 
@@ -44,8 +40,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from connector.avro.stores import SchemaStore
+    from connector.feeds import Feed
     from connector.kafka.topics import TopicState
-    from connector.service.sections import RegistrySettings, SourceSettings
+    from connector.service.sections import RegistrySettings
     from connector.service.settings import Settings
     from connector.telemetry import Telemetry
 
@@ -192,21 +189,7 @@ def make_feeds(
         SettingError: a file that the settings name can't be used.
     """
     store = schemas or _registry(settings, telemetry, opened)
-    return [_feed(source, store) for source in settings.sources]
-
-
-def _feed(source: SourceSettings, registry: SchemaStore | None) -> Feed:
-    schemas = SchemaFile.load(source.schema_file) if source.schema_file is not None else registry
-    if schemas is None:
-        raise SettingError("registry.url: missing; a source with the framing confluent needs it")
-    attributes = None if source.attributes == "all" else source.attributes
-    mapping = Mapping(source.id, attributes, UnsafeText(source.unsafe_text))
-    return Feed(
-        reads=partial(reads, source.topics),
-        decoder=Decoder(framing=Framing(source.framing), schemas=schemas, paths=mapping.paths),
-        mapping=mapping,
-        keep_tombstones=source.on_delete == "dead_letter",
-    )
+    return [make_feed(source, store) for source in settings.sources]
 
 
 def _registry(settings: Settings, telemetry: Telemetry, opened: AsyncExitStack) -> Registry | None:

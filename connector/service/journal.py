@@ -195,6 +195,11 @@ class Tee:
         for listener in self._listeners:
             listener.skipped(why, count)
 
+    def deletes_sent(self, count: int) -> None:
+        """See Telemetry."""
+        for listener in self._listeners:
+            listener.deletes_sent(count)
+
     def called(self, outcome: str, seconds: float, size_bytes: int) -> None:
         """See Telemetry."""
         for listener in self._listeners:

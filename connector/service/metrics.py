@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
 from connector.profiles.window import Due
-from connector.records import Reason
+from connector.records import SKIPPED, Reason
 from connector.service.figures import METRICS
 from connector.target.answer import Outcome
 from connector.target.following import REFUSED_ADDRESS
@@ -50,6 +50,7 @@ class Metrics:
         self._lost = self._counter("target_connector_records_lost_total")
         self._dead_letters = self._counter("target_connector_dead_letters_total")
         self._skipped = self._counter("target_connector_records_skipped_total")
+        self._deletes = self._counter("target_connector_deletes_sent_total")
         self._calls = self._counter("target_connector_target_calls_total")
         self._call_seconds = self._histogram("target_connector_target_call_seconds")
         self._body_bytes = self._histogram("target_connector_target_body_bytes")
@@ -79,7 +80,7 @@ class Metrics:
             self._dead_letters.labels(reason)
         for outcome in Outcome:
             self._calls.labels(outcome)
-        for why in ("tombstone", "empty"):
+        for why in SKIPPED:
             self._skipped.labels(why)
         for part in Part:
             self._trouble.labels(part)
@@ -140,6 +141,10 @@ class Metrics:
     def skipped(self, why: str, count: int) -> None:
         """See Telemetry."""
         self._skipped.labels(why).inc(count)
+
+    def deletes_sent(self, count: int) -> None:
+        """See Telemetry."""
+        self._deletes.inc(count)
 
     def called(self, outcome: str, seconds: float, size_bytes: int) -> None:
         """See Telemetry."""

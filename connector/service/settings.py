@@ -18,10 +18,10 @@ from connector.service.sections import (
     RegistrySettings,
     Section,
     ServiceSettings,
-    SourceSettings,
     TargetSettings,
     WindowSettings,
 )
+from connector.service.sources import SourceSettings
 
 
 class Settings(Section):
@@ -58,7 +58,7 @@ class Settings(Section):
         """Two sources that write one attribute would overwrite each other in no order that can be told."""
         owners: dict[str, list[int]] = {}
         for number, source in enumerate(self.sources):
-            for name in () if source.attributes == "all" else source.attributes:
+            for name in {**({} if source.attributes == "all" else source.attributes), **source.deleted}:
                 owners.setdefault(name, []).append(number)
         return [
             f"attribute {name} is written by sources[{one[0]}] and sources[{one[1]}]; leave it in one of them"

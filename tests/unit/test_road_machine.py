@@ -129,7 +129,7 @@ class Decoder:
 
 def feed(topic: str, registry: asyncio.Event) -> Feed:
     attributes = {f"{topic}-{name}": name for name in ATTRIBUTES}
-    return Feed(lambda name: name == topic, Decoder(registry), Mapping("id", attributes), keep_tombstones=False)
+    return Feed(lambda name: name == topic, Decoder(registry), Mapping("id", attributes))
 
 
 class Ear(Silent):

@@ -55,6 +55,16 @@ def test_partial_keeps_the_newest_value_of_each_attribute() -> None:
     assert batch.feeds[0].select(ASSIGNMENT, OFFSET).rows() == [(1, 2)]
 
 
+def test_a_full_feed_keeps_what_an_absent_value_leaves() -> None:
+    """Rows that may say nothing of an attribute merge a full feed by attribute, in that window and in no later one."""
+    full = window(Events.FULL)
+    full.add(0, rows({"id": "a", "x": "old", "y": "kept"}), [], now=0)
+    full.add(0, rows({"id": "a", "x": "new", "y": None}, first=1), [], now=1, partial=True)
+    assert sent(full.close()) == [{ID: "a", "x": "new", "y": "kept"}]
+    full.add(0, rows({"id": "a", "x": "old", "y": "gone"}, {"id": "a", "x": "new", "y": None}), [], now=2)
+    assert sent(full.close()) == [{ID: "a", "x": "new", "y": None}]
+
+
 @pytest.mark.parametrize(
     ("events", "expected"),
     [

@@ -1,0 +1,127 @@
+"""Debezium's envelope: `before`, `after` and `op`, the same from MySQL, PostgreSQL, SQL Server and Oracle.
+
+Paths of the mapping lead into the table's row. The row is that of `after`; of a delete, only the id, from `before`.
+`op` is c (create), r (snapshot), u (update), d (delete), or about no row: t (truncate), m (a PostgreSQL message).
+Source: Debezium's documentation of its connectors, "Data change events"; `Envelope.java`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+
+from connector.avro.shapes.shape import POSITION, Meant, columns, record_fields, refused
+from connector.errors import BlockedError, SettingError
+from connector.records import DELETED, Reason, absent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from connector.avro.schema import Schema
+    from connector.avro.shapes.shape import Wants
+
+UNAVAILABLE: Final = "__debezium_unavailable_value"  # Debezium's default of `unavailable.value.placeholder`
+
+_OP: Final = "op"
+_AFTER: Final = "after."
+_BEFORE: Final = "before."
+_ROWS: Final = ("c", "r", "u", "d")
+_ABOUT_NO_ROW: Final = {"t": "truncate", "m": "message"}
+# The fields by which Debezium's own records are known: topics of transaction boundaries and of heartbeats.
+_OWN: Final = {"transaction": {"status", "id", "event_count"}, "heartbeat": {"ts_ms"}}
+_OTHER_SHAPE: Final = (
+    "is no Debezium envelope, which has `op`, `before` and `after`; correct the source's shape, or leave the topic out"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Debezium:
+    """The shape `debezium`.
+
+    Attributes:
+        wants: what the mapping wants of the table's row.
+        unavailable: the text that stands for a value which Debezium did not get, as it had not changed.
+    """
+
+    wants: Wants
+    unavailable: str = UNAVAILABLE
+
+    def paths(self) -> Sequence[str] | None:
+        """See Shape."""
+        if self.wants.paths is None:
+            return None
+        return [_OP, f"{_BEFORE}{self.wants.id}", *(f"{_AFTER}{path}" for path in self.wants.paths)]
+
+    def offered(self, dtypes: Mapping[str, pl.DataType]) -> dict[str, pl.DataType]:
+        """See Shape."""
+        if _own({path.partition(".")[0] for path in dtypes}):
+            return {}
+        row = {path.removeprefix(_AFTER): dtype for path, dtype in dtypes.items() if path.startswith(_AFTER)}
+        if _OP not in dtypes or not row:
+            raise SettingError(f"its newest schema {_OTHER_SHAPE}")
+        return row
+
+    def meaning(self, frame: pl.DataFrame, writer: Schema) -> Meant:
+        """See Shape."""
+        fields = record_fields(writer)
+        if own := _own(fields):
+            return Meant(None, skipped={own: frame.height})
+        if not {_OP, "before", "after"} <= {*fields}:
+            raise BlockedError(f"{writer.label} {_OTHER_SHAPE}")
+        op = pl.col(_OP)
+        strange = frame.filter(~op.is_in([*_ROWS, *_ABOUT_NO_ROW]).fill_null(value=False))
+        skipped = {why: frame.filter(op == code).height for code, why in _ABOUT_NO_ROW.items()}
+        rows = frame.filter(op.is_in(_ROWS)).select(*POSITION, (op == "d").alias(DELETED), *self._row(frame))
+        return Meant(
+            without_unavailable(rows, self.unavailable, self.wants.id),
+            [refused(strange, Reason.SHAPE, "`op` is none of Debezium's: c, r, u, d, t, m")],
+            {why: count for why, count in skipped.items() if count},
+        )
+
+    def _row(self, frame: pl.DataFrame) -> Iterable[pl.Expr]:
+        old_id = f"{_BEFORE}{self.wants.id}"
+        for column in columns(frame):
+            path = column.removeprefix(_AFTER)
+            if column == path:
+                continue
+            if path == self.wants.id and old_id in frame.columns:
+                yield pl.when(pl.col(_OP) == "d").then(pl.col(old_id)).otherwise(pl.col(column)).alias(path)
+            else:
+                yield pl.col(column).alias(path)
+
+
+def without_unavailable(rows: pl.DataFrame, unavailable: str, id_path: str) -> pl.DataFrame:
+    """Put null and a mark of absence where a value is the placeholder for one that did not change.
+
+    Args:
+        rows: DELETED and the columns of a row; of them only text, and lists of text, can hold the placeholder.
+        unavailable: the placeholder.
+        id_path: left as it is.
+    """
+    held = {}
+    for name in columns(rows):
+        dtype = rows.schema[name]
+        if name in {DELETED, id_path}:
+            continue
+        if isinstance(dtype, pl.String):
+            held[name] = pl.col(name) == unavailable
+        elif isinstance(dtype, pl.List) and isinstance(dtype.inner, pl.String):
+            held[name] = (pl.col(name).list.len() == 1) & (pl.col(name).list.first() == unavailable)
+    if not held:
+        return rows
+    found = rows.select(expression.fill_null(value=False).alias(name) for name, expression in held.items())
+    marks = [found[name].alias(absent(name)) for name in held if found[name].any()]
+    paths = [name for name in held if found[name].any()]
+    return rows.with_columns(marks).with_columns(
+        pl.when(~pl.col(absent(path))).then(pl.col(path)).alias(path) for path in paths
+    )
+
+
+def _own(fields: Iterable[str]) -> str | None:
+    """Which of Debezium's own records have these fields."""
+    have = {*fields}
+    if have >= _OWN["transaction"] and "after" not in have:
+        return "transaction"
+    return "heartbeat" if have == _OWN["heartbeat"] else None

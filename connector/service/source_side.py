@@ -1,0 +1,66 @@
+"""Puts the parts of one source together, as its settings say: decoder, shape, mapping.
+
+Called by `composition`, and by the commands that look at a mapping without running it.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from connector.avro.decoder import Decoder
+from connector.avro.shapes.debezium import Debezium
+from connector.avro.shapes.shape import Wants
+from connector.avro.shapes.shaped import ShapedDecoder
+from connector.avro.stores import SchemaFile
+from connector.avro.wire import Framing
+from connector.errors import SettingError
+from connector.feeds import Feed
+from connector.kafka.topics import reads
+from connector.profiles.deletes import OnDelete
+from connector.profiles.mapping import Mapping, UnsafeText
+
+if TYPE_CHECKING:
+    from connector.avro.shapes.shape import Shape
+    from connector.avro.stores import SchemaStore
+    from connector.feeds import Decodes
+    from connector.service.sources import SourceSettings
+
+
+def make_feed(source: SourceSettings, registry: SchemaStore | None) -> Feed:
+    """Make the feed of a source.
+
+    Raises:
+        SettingError: its schema file can't be used, or there is no registry and it needs one.
+    """
+    schemas = SchemaFile.load(source.schema_file) if source.schema_file is not None else registry
+    if schemas is None:
+        raise SettingError("registry.url: missing; a source with the framing confluent needs it")
+    return Feed(
+        reads=partial(reads, source.topics),
+        decoder=make_decoder(source, schemas, Framing(source.framing)),
+        mapping=make_mapping(source),
+        on_delete=OnDelete(source.on_delete),
+    )
+
+
+def make_mapping(source: SourceSettings) -> Mapping:
+    """Make the mapping of a source."""
+    attributes = None if source.attributes == "all" else source.attributes
+    return Mapping(source.id, attributes, UnsafeText(source.unsafe_text), source.deleted)
+
+
+def make_decoder(source: SourceSettings, schemas: SchemaStore, framing: Framing) -> Decodes:
+    """Make what decodes the records of a source, by its shape."""
+    wants = Wants(source.id, make_mapping(source).paths)
+    shape = make_shape(source, wants)
+    if shape is None:
+        return Decoder(framing=framing, schemas=schemas, paths=wants.paths)
+    return ShapedDecoder(Decoder(framing=framing, schemas=schemas, paths=shape.paths()), shape)
+
+
+def make_shape(source: SourceSettings, wants: Wants) -> Shape | None:
+    """Make the shape of a source; None where a record is the row itself."""
+    if source.shape == "debezium":
+        return Debezium(wants, source.unavailable_value)
+    return None

@@ -1,0 +1,91 @@
+"""The section of the settings that says what a feed is: topics, framing, shape, mapping, and what becomes of the rest.
+
+Owns names, defaults and what the keys of one source must agree on.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from connector.avro.shapes.debezium import UNAVAILABLE
+from connector.service import fields
+from connector.service.sections import Section
+
+
+class SourceSettings(Section):
+    """One feed: some topics whose records have the same meaning."""
+
+    topics: tuple[fields.Topic, ...] = Field(
+        min_length=1, description="Names, or POSIX regular expressions that begin with `^`."
+    )
+    framing: Literal["confluent", "plain"] = Field(
+        default="confluent",
+        description="Where a record's schema is found: by the id before its datum (`confluent`), or in `schema_file`.",
+    )
+    schema_file: Path | None = Field(
+        default=None, description="The Avro schema (`.avsc`) of all records, for `framing: plain`."
+    )
+    shape: Literal["flat", "debezium"] = Field(
+        default="flat",
+        description="How a change is laid out in a record: `flat` is the fields of the profile themselves; the others "
+        "are the envelopes of tools (docs/shapes.md). Paths lead into the row inside.",
+    )
+    unavailable_value: fields.Text = Field(
+        default=UNAVAILABLE,
+        description="What stands for a value that Debezium did not get because it had not changed: its "
+        "`unavailable.value.placeholder`. Such a value is not sent.",
+    )
+    events: Literal["full", "partial"] = Field(
+        default="full",
+        description="`full`: each record holds all that the source knows of the profile. `partial`: only what changed.",
+    )
+    id: fields.FieldPath = Field(description="Path of the field that holds the profile's id.")
+    attributes: fields.Attributes = Field(
+        description="Target's name of each attribute and the path of its field; or `all`."
+    )
+    unsafe_text: Literal["dead_letter", "replace", "encode"] = Field(
+        default="dead_letter",
+        description="What happens to a record with a comma or line break in a value: it becomes a dead letter, or a "
+        "space takes their place, or they are sent percent-encoded (only where Target was seen to take it).",
+    )
+    on_delete: Literal["skip", "dead_letter", "send"] = Field(
+        default="skip",
+        description="What happens to a delete, or a record without a value, as Target cannot delete a profile: it is "
+        "left out and counted, or becomes a dead letter, or (`send`) a row with the attributes of `deleted`. A record "
+        "without a value has no id that could be sent; with `send` it is left out and counted.",
+    )
+    deleted: fields.Texts = Field(
+        default={},
+        description="What is sent for a delete, with `on_delete: send`: text by Target's name, such as "
+        "`{status: gone}`. All other attributes of the profile stay in Target as they are.",
+    )
+
+    @model_validator(mode="after")
+    def _schema_is_given(self) -> Self:
+        plain = self.framing == "plain"
+        fields.refuse(
+            [
+                "framing plain needs schema_file; name the .avsc file" if plain and not self.schema_file else None,
+                "schema_file is only for framing plain; leave one out" if self.schema_file and not plain else None,
+            ]
+        )
+        return self
+
+    @model_validator(mode="after")
+    def _deletes_can_be_sent(self) -> Self:
+        send = self.on_delete == "send"
+        fields.refuse(
+            [
+                "on_delete send needs deleted; say what to send, such as {status: gone}"
+                if send and not self.deleted
+                else None,
+                "deleted is only for on_delete send; leave one out" if self.deleted and not send else None,
+                "on_delete send needs a shape whose deletes hold an id; write skip or dead_letter for flat"
+                if send and self.shape == "flat"
+                else None,
+            ]
+        )
+        return self
