@@ -161,6 +161,11 @@ def _texts(value: object) -> object:
     return value
 
 
+def _flag(value: object) -> object:
+    """`true` and `1` as YAML reads them are texts like any other."""
+    return librdkafka.as_text(value) if isinstance(value, bool | int) else value
+
+
 def _sent_problem(text: object) -> str | None:
     """Why a text could not be sent just so."""
     if not isinstance(text, str):
@@ -168,6 +173,7 @@ def _sent_problem(text: object) -> str | None:
     return None if text.strip() and text.isprintable() and "," not in text else "must be one line without a comma"
 
 
+_ANY_WORD: Final = {"type": ["string", "number", "boolean"], "examples": ["true"]}
 Text = Annotated[str, AfterValidator(_one_line)]
 FieldPath = Annotated[str, AfterValidator(_path)]
 Client = Annotated[str, AfterValidator(_client)]
@@ -179,6 +185,7 @@ TargetUrl = Annotated[str, AfterValidator(_target_url)]
 Count = Annotated[int, BeforeValidator(_no_truth_value)]
 Share = Annotated[float, BeforeValidator(_no_truth_value)]
 Attributes = Annotated[Mapping[str, str] | Literal["all"], BeforeValidator(_attributes)]
+Flag = Annotated[str, BeforeValidator(_flag), WithJsonSchema(_ANY_WORD)]
 Texts = Annotated[Mapping[str, str], BeforeValidator(_texts)]
 Properties = Annotated[
     Mapping[str, str],

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 from connector.avro.decoder import Decoder
 from connector.avro.shapes.debezium import Debezium
+from connector.avro.shapes.flagged import Flagged
 from connector.avro.shapes.shape import Wants
 from connector.avro.shapes.shaped import ShapedDecoder
+from connector.avro.shapes.unwrapped import Unwrapped
 from connector.avro.stores import SchemaFile
 from connector.avro.wire import Framing
 from connector.errors import SettingError
@@ -63,4 +65,8 @@ def make_shape(source: SourceSettings, wants: Wants) -> Shape | None:
     """Make the shape of a source; None where a record is the row itself."""
     if source.shape == "debezium":
         return Debezium(wants, source.unavailable_value)
+    if source.shape == "debezium-unwrapped":
+        return Unwrapped(wants, source.unavailable_value)
+    if source.delete_flag is not None:
+        return Flagged(wants, source.delete_flag.field, source.delete_flag.value)
     return None

@@ -15,6 +15,13 @@ from connector.service import fields
 from connector.service.sections import Section
 
 
+class DeleteFlag(Section):
+    """The field by which a deleted row is known."""
+
+    field: fields.FieldPath = Field(description="Its path.")
+    value: fields.Flag = Field(description="Its text where the row is deleted, such as `true`.")
+
+
 class SourceSettings(Section):
     """One feed: some topics whose records have the same meaning."""
 
@@ -28,7 +35,7 @@ class SourceSettings(Section):
     schema_file: Path | None = Field(
         default=None, description="The Avro schema (`.avsc`) of all records, for `framing: plain`."
     )
-    shape: Literal["flat", "debezium"] = Field(
+    shape: Literal["flat", "debezium", "debezium-unwrapped", "jdbc"] = Field(
         default="flat",
         description="How a change is laid out in a record: `flat` is the fields of the profile themselves; the others "
         "are the envelopes of tools (docs/shapes.md). Paths lead into the row inside.",
@@ -37,6 +44,11 @@ class SourceSettings(Section):
         default=UNAVAILABLE,
         description="What stands for a value that Debezium did not get because it had not changed: its "
         "`unavailable.value.placeholder`. Such a value is not sent.",
+    )
+    delete_flag: DeleteFlag | None = Field(
+        default=None,
+        description="By which field and value a deleted row is known, with `shape: jdbc`: `{field: is_deleted, value: "
+        "true}`.",
     )
     events: Literal["full", "partial"] = Field(
         default="full",
@@ -85,6 +97,12 @@ class SourceSettings(Section):
                 "deleted is only for on_delete send; leave one out" if self.deleted and not send else None,
                 "on_delete send needs a shape whose deletes hold an id; write skip or dead_letter for flat"
                 if send and self.shape == "flat"
+                else None,
+                "on_delete send needs delete_flag with the shape jdbc; say by which field a deleted row is known"
+                if send and self.shape == "jdbc" and not self.delete_flag
+                else None,
+                "delete_flag is only for the shape jdbc; leave it out, or write shape: jdbc"
+                if self.delete_flag and self.shape != "jdbc"
                 else None,
             ]
         )

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import fastavro
 
-from tests.samples import debezium
+from tests.samples import debezium, rows
 
 FOLDER = Path(__file__).parents[2] / "schemas" / "samples"
-SAMPLES = {sample.name: sample for sample in debezium.SAMPLES}
+SAMPLES = {sample.name: sample for sample in (*debezium.SAMPLES, *rows.SAMPLES)}
 _MARKER = b"target-connector"  # of 16 bytes; any other would do, but the files should not change each time
 
 

@@ -232,6 +232,14 @@ def test_a_value_outside_its_range_is_refused(values: dict[str, Any], told: str)
         pytest.param({"topics": ["^target-connector"]}, "read the dead letters again", id="our own dead letters"),
         pytest.param({"on_delete": "send", "deleted": {"a": "b"}}, "deletes hold an id", id="deletes that have no id"),
         pytest.param({"shape": "debezium", "on_delete": "send"}, "needs deleted", id="deletes with nothing to send"),
+        pytest.param(
+            {"delete_flag": {"field": "x", "value": 1}}, "only for the shape jdbc", id="a flag without a shape"
+        ),
+        pytest.param(
+            {"shape": "jdbc", "on_delete": "send", "deleted": {"a": "b"}},
+            "needs delete_flag",
+            id="jdbc without deletes",
+        ),
         pytest.param({"deleted": {"a": "b"}}, "only for on_delete send", id="something to send that never is"),
         pytest.param({"deleted": {"a": "b,c"}}, "a: must be one line without a comma", id="a delete with a comma"),
         pytest.param({"deleted": {"a": True}}, "a: must be text", id="a delete that is no text"),

@@ -28,7 +28,7 @@ _OP: Final = "op"
 _AFTER: Final = "after."
 _BEFORE: Final = "before."
 _ROWS: Final = ("c", "r", "u", "d")
-_ABOUT_NO_ROW: Final = {"t": "truncate", "m": "message"}
+ABOUT_NO_ROW: Final = {"t": "truncate", "m": "message"}
 # The fields by which Debezium's own records are known: topics of transaction boundaries and of heartbeats.
 _OWN: Final = {"transaction": {"status", "id", "event_count"}, "heartbeat": {"ts_ms"}}
 _OTHER_SHAPE: Final = (
@@ -71,8 +71,8 @@ class Debezium:
         if not {_OP, "before", "after"} <= {*fields}:
             raise BlockedError(f"{writer.label} {_OTHER_SHAPE}")
         op = pl.col(_OP)
-        strange = frame.filter(~op.is_in([*_ROWS, *_ABOUT_NO_ROW]).fill_null(value=False))
-        skipped = {why: frame.filter(op == code).height for code, why in _ABOUT_NO_ROW.items()}
+        strange = frame.filter(~op.is_in([*_ROWS, *ABOUT_NO_ROW]).fill_null(value=False))
+        skipped = {why: frame.filter(op == code).height for code, why in ABOUT_NO_ROW.items()}
         rows = frame.filter(op.is_in(_ROWS)).select(*POSITION, (op == "d").alias(DELETED), *self._row(frame))
         return Meant(
             without_unavailable(rows, self.unavailable, self.wants.id),

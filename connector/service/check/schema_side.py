@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from connector.service.sources import SourceSettings
 
 _NAME: Final = "schema"
+_OWN: Final = "records of the tool's own, which are about no profile and are left out"
 
 
 async def look(settings: Settings, topics: Sequence[str]) -> list[Finding]:
@@ -55,7 +56,7 @@ async def _topic(topic: str, feed: Feed) -> Finding:
             remedy = "register one, or see that producers use the subject naming of the topic's name"
             return unsure(_NAME, f"the registry has none under {topic}-value", remedy)
         if not dtypes:
-            return well(_NAME, f"{topic}: the tool's own records, which are left out")
+            return well(_NAME, f"{topic}: {_OWN}")
         feed.mapping.check(dtypes, f"topic {topic}")
     except SettingError as error:
         return wrong(_NAME, str(error), "correct sources, or the schema")
@@ -83,7 +84,9 @@ async def candidate(settings: Settings, file: Path, topic: str | None) -> list[F
     decoder = make_decoder(source, SchemaFile.load(file), Framing.PLAIN)
     where = topic or source.topics[0]
     try:
-        dtypes = await decoder.newest(where) or {}
+        dtypes = await decoder.newest(where)
+        if not dtypes:
+            return [well(_NAME, f"{file.name}: {_OWN}")]
         mapping.check(dtypes, file.name)
     except SettingError as error:
         return [wrong(_NAME, str(error), "keep what the mapping needs, or change sources before it is deployed")]
