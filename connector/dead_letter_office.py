@@ -90,7 +90,7 @@ class DeadLetterOffice:
             records: of the chunk.
 
         Raises:
-            BrakeError: the brake tripped; nothing was stored.
+            BrakeError: the brake tripped, or holds one of them; nothing was stored.
         """
         # Dead letters are few, or the brake stops them: so here they are objects.
         letters = [
@@ -98,6 +98,8 @@ class DeadLetterOffice:
             for frame in refused
             for row, reason, detail in frame.select(ROW, "reason", "detail").iter_rows()
         ]
+        if held := [_suspect(one, one.detail) for one in letters if self._brake.holds(one.reason)]:
+            raise BrakeError(_asks(held))
         suspects = [_suspect(one, one.detail) for one in letters if one.reason not in RULED]
         self._suspects.extend(suspects)
         if self._brake.trips(count, len(suspects)):
@@ -215,6 +217,14 @@ def _why(suspects: Sequence[Suspect]) -> str:
     return (
         f"too many dead letters; of the last {len(suspects)}: {', '.join(told)}; at {_places(suspects)}; correct the"
         " settings or the producer; unblocking lets these records become dead letters"
+    )
+
+
+def _asks(suspects: Sequence[Suspect]) -> str:
+    """What a human has to decide on."""
+    return (
+        f"a setting says to block here: {_details(suspects[0].reason, suspects)}; at {_places(suspects)}; mend it at"
+        " its source first; unblocking lets these records become dead letters"
     )
 
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 import polars as pl
 
 from connector.profiles.deletes import OnDelete, rule
+from connector.profiles.stand_ins import Counts
 from connector.records import ASSIGNMENT, ROW, Reason
 
 if TYPE_CHECKING:
@@ -44,21 +45,20 @@ class Read:
         refused: frames of ROW, `reason` and `detail`: what becomes dead letters.
         skipped: how many records were left out, by why.
         partial: as `Mapped.partial`.
-        deletes: how many of the rows stand for deletes.
+        counts: as `Mapped.counts`.
     """
 
     rows: pl.DataFrame
     refused: Sequence[pl.DataFrame]
     skipped: abc.Mapping[str, int]
     partial: bool = False
-    deletes: int = 0
+    counts: Counts = field(default_factory=Counts)
 
     def tell(self, telemetry: Telemetry) -> None:
         """Tell what was left out, and what is sent in place of what Target cannot do."""
         for why, count in self.skipped.items():
             telemetry.skipped(why, count)
-        if self.deletes:
-            telemetry.deletes_sent(self.deletes)
+        telemetry.stood_in(*self.counts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +109,9 @@ class Feed:
             if mapped
             else nothing
         )
-        partial, deletes = any(one.partial for one in mapped), sum(one.deletes for one in mapped)
-        return Read(rows, refused, {why: count for why, count in skipped.items() if count}, partial, deletes)
+        counts = Counts(*map(sum, zip(*(one.counts for one in mapped), strict=True)))
+        partial = any(one.partial for one in mapped)
+        return Read(rows, refused, {why: count for why, count in skipped.items() if count}, partial, counts)
 
 
 def _letters(tombstones: pl.DataFrame) -> pl.DataFrame:

@@ -101,8 +101,8 @@ class Telemetry(Protocol):
     def skipped(self, why: str, count: int) -> None:
         """So many records were left out, by why: a name of `connector.records.SKIPPED`."""
 
-    def deletes_sent(self, count: int) -> None:
-        """For so many deletes rows are sent, as Target cannot delete a profile."""
+    def stood_in(self, deletes: int, nulls_left: int, nulls_sent: int) -> None:
+        """So many rows are sent for deletes; so many nulls are left as they are, for so many the sentinel is sent."""
 
     def called(self, outcome: str, seconds: float, size_bytes: int) -> None:
         """One call to Target: its outcome (a name of `target.answer.Outcome`), time and body size."""
@@ -159,7 +159,7 @@ class Silent:
     def skipped(self, why: str, count: int) -> None:
         """See Telemetry."""
 
-    def deletes_sent(self, count: int) -> None:
+    def stood_in(self, deletes: int, nulls_left: int, nulls_sent: int) -> None:
         """See Telemetry."""
 
     def called(self, outcome: str, seconds: float, size_bytes: int) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from connector.errors import BlockedError, SettingError
+from connector.profiles.stand_ins import StandIns
 from connector.profiles.text import branches, is_union, text, unsupported
 from connector.records import ASSIGNMENT, DELETED, ID, OFFSET, ROW, Reason, is_absence
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from collections import abc
 
     from polars._typing import SchemaDict
+
+    from connector.profiles.stand_ins import Counts
 
 # The documents give 60, 128 and 256 for an id; 128 satisfies all that are current (Adobe's limits page says 256,
 # at.js getOffers 128). Names: 128 (the same page).
@@ -70,13 +73,13 @@ class Mapped:
             the mapping; null means "leave unchanged". In the order of the changes.
         refused: ROW, "reason" (a code of Reason), "detail" (names attributes, never a value); one line per record.
         partial: there may be a change that says nothing of some attribute, so that the older value stands.
-        deletes: how many of the rows stand for deletes.
+        counts: what the stand-ins came to.
     """
 
     rows: pl.DataFrame
     refused: pl.DataFrame
-    partial: bool = False
-    deletes: int = 0
+    partial: bool
+    counts: Counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +90,13 @@ class Mapping:
         id: dotted path of the id.
         attributes: path by Target's name; None takes every field but the id, under its path as the name.
         unsafe_text: what to do with separators inside a value.
-        deleted: text by Target's name of what is sent for a delete.
+        stand_ins: what is sent for a delete and for a null.
     """
 
     id: str
     attributes: abc.Mapping[str, str] | None
     unsafe_text: UnsafeText = UnsafeText.DEAD_LETTER
-    deleted: abc.Mapping[str, str] = field(default_factory=dict)
+    stand_ins: StandIns = field(default_factory=StandIns)
 
     @property
     def paths(self) -> abc.Sequence[str] | None:
@@ -134,7 +137,7 @@ class Mapping:
             raise BlockedError(f"{where}: {misfit}")
         pairs = {ID: self.id, **self._attributes_in(changes.schema)}
         rows = changes.select(
-            ROW, ASSIGNMENT, OFFSET, *_texts(pairs, changes.schema), *self._for_deletes(changes, pairs)
+            ROW, ASSIGNMENT, OFFSET, *_texts(pairs, changes.schema), *self.stand_ins.marks(changes, list(pairs))
         )
         rows = rows.with_columns(_cleaned(name, self.unsafe_text) for name in pairs)
         refused = _bad_ids(rows, self.id)
@@ -143,29 +146,14 @@ class Mapping:
         if refused.height:
             refused = refused.unique(subset=ROW, keep="first", maintain_order=True).sort(ROW)
             rows = rows.filter(~pl.col(ROW).is_in(refused[ROW].implode()))
-        return self._mapped(rows, refused, partial=any(map(is_absence, changes.columns)))
+        known = {name: path for name, path in pairs.items() if path in changes.columns and name != ID}
+        rows, counts = self.stand_ins.complete(rows, known)
+        return Mapped(rows, refused, any(map(is_absence, changes.columns)), counts)
 
     def _attributes_in(self, dtypes: abc.Mapping[str, pl.DataType]) -> abc.Mapping[str, str]:
         if self.attributes is not None:
             return self.attributes
         return {path: path for path in _paths_in(dtypes) if path != self.id}
-
-    def _for_deletes(self, changes: pl.DataFrame, pairs: abc.Mapping[str, str]) -> abc.Iterator[pl.Expr]:
-        """DELETED, and the attributes that only a delete has."""
-        if DELETED in changes.columns:
-            yield pl.col(DELETED)
-            yield from (pl.lit(None, pl.String).alias(name) for name in self.deleted if name not in pairs)
-
-    def _mapped(self, rows: pl.DataFrame, refused: pl.DataFrame, *, partial: bool) -> Mapped:
-        """Give deletes the attributes that are sent for them, and no others."""
-        if DELETED not in rows.columns:
-            return Mapped(rows, refused, partial)
-        names = [name for name in rows.columns if name not in (ROW, ASSIGNMENT, OFFSET, ID, DELETED)]
-        cells = (
-            pl.when(DELETED).then(pl.lit(self.deleted.get(name), pl.String)).otherwise(pl.col(name)).alias(name)
-            for name in names
-        )
-        return Mapped(rows.with_columns(cells).drop(DELETED), refused, partial, int(rows[DELETED].sum()))
 
     def _misfit(self, dtypes: abc.Mapping[str, pl.DataType]) -> str | None:
         """The first type or name that does not fit; a path without a type is passed over."""

@@ -28,6 +28,7 @@ from connector.kafka.source import Source, SourceOptions
 from connector.kafka.topics import TopicWatch
 from connector.pipeline import Pipeline
 from connector.profiles.window import Events, Limits, Window
+from connector.records import Reason
 from connector.service.secret_files import has_lines, read_secret
 from connector.service.source_side import make_feed
 from connector.service.target_side import TargetSide, make_target_side
@@ -164,7 +165,9 @@ def _window(settings: Settings) -> Window:
 
 def _brake(settings: Settings, released: int) -> Brake:
     brake = settings.dead_letters.brake
-    return Brake(BrakeLimits(brake.share, brake.of, brake.at_least), released)
+    blocks = any(source.gaps == "block" for source in settings.sources)
+    holds = frozenset({Reason.GAP}) if blocks else frozenset[Reason]()
+    return Brake(BrakeLimits(brake.share, brake.of, brake.at_least), released, holds)
 
 
 def consumer_properties(settings: Settings) -> dict[str, Any]:

@@ -166,6 +166,11 @@ def _flag(value: object) -> object:
     return librdkafka.as_text(value) if isinstance(value, bool | int) else value
 
 
+def _sent(value: str) -> str:
+    refuse([_sent_problem(value)])
+    return value
+
+
 def _sent_problem(text: object) -> str | None:
     """Why a text could not be sent just so."""
     if not isinstance(text, str):
@@ -186,6 +191,7 @@ Count = Annotated[int, BeforeValidator(_no_truth_value)]
 Share = Annotated[float, BeforeValidator(_no_truth_value)]
 Attributes = Annotated[Mapping[str, str] | Literal["all"], BeforeValidator(_attributes)]
 Flag = Annotated[str, BeforeValidator(_flag), WithJsonSchema(_ANY_WORD)]
+Sent = Annotated[str, AfterValidator(_sent)]
 Texts = Annotated[Mapping[str, str], BeforeValidator(_texts)]
 Properties = Annotated[
     Mapping[str, str],

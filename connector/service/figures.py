@@ -116,6 +116,14 @@ METRICS: Final = (
         "Compare with the deletes of the source; activities must look at these attributes.",
     ),
     Metric(
+        "target_connector_nulls_total",
+        "counter",
+        "Values that the source says are null or empty text: `left`, so that Target keeps the older value, or sent as "
+        "the `sentinel` (`on_null`).",
+        "Many `left` in attributes that a customer may clear: Target keeps what is gone; set `on_null`.",
+        labels=("outcome",),
+    ),
+    Metric(
         "target_connector_target_calls_total",
         "counter",
         "Calls to Target, by outcome.",

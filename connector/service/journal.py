@@ -195,10 +195,10 @@ class Tee:
         for listener in self._listeners:
             listener.skipped(why, count)
 
-    def deletes_sent(self, count: int) -> None:
+    def stood_in(self, deletes: int, nulls_left: int, nulls_sent: int) -> None:
         """See Telemetry."""
         for listener in self._listeners:
-            listener.deletes_sent(count)
+            listener.stood_in(deletes, nulls_left, nulls_sent)
 
     def called(self, outcome: str, seconds: float, size_bytes: int) -> None:
         """See Telemetry."""

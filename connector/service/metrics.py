@@ -51,6 +51,7 @@ class Metrics:
         self._dead_letters = self._counter("target_connector_dead_letters_total")
         self._skipped = self._counter("target_connector_records_skipped_total")
         self._deletes = self._counter("target_connector_deletes_sent_total")
+        self._nulls = self._counter("target_connector_nulls_total")
         self._calls = self._counter("target_connector_target_calls_total")
         self._call_seconds = self._histogram("target_connector_target_call_seconds")
         self._body_bytes = self._histogram("target_connector_target_body_bytes")
@@ -82,6 +83,8 @@ class Metrics:
             self._calls.labels(outcome)
         for why in SKIPPED:
             self._skipped.labels(why)
+        for fate in ("left", "sentinel"):
+            self._nulls.labels(fate)
         for part in Part:
             self._trouble.labels(part)
         for due in Due:
@@ -142,9 +145,11 @@ class Metrics:
         """See Telemetry."""
         self._skipped.labels(why).inc(count)
 
-    def deletes_sent(self, count: int) -> None:
+    def stood_in(self, deletes: int, nulls_left: int, nulls_sent: int) -> None:
         """See Telemetry."""
-        self._deletes.inc(count)
+        self._deletes.inc(deletes)
+        self._nulls.labels("left").inc(nulls_left)
+        self._nulls.labels("sentinel").inc(nulls_sent)
 
     def called(self, outcome: str, seconds: float, size_bytes: int) -> None:
         """See Telemetry."""

@@ -43,6 +43,8 @@ class Settings(Section):
             problems.append(f"registry.url: missing; sources[{framed[0]}] has the framing confluent, which needs it")
         problems.extend(f"sources: {problem}" for problem in topics.claimed_twice([one.topics for one in self.sources]))
         problems.extend(f"sources: {problem}" for problem in self._attributes_claimed_twice())
+        if len({source.gaps for source in self.sources if source.shape.startswith("salesforce")}) > 1:
+            problems.append("sources: gaps must be the same in all of Salesforce's sources; write dead_letter or block")
         looped = [topic for one in self.sources for topic in one.topics if reads([topic], self.dead_letters.topic)]
         problems.extend(f"sources: {topic} would read the dead letters again; leave them out" for topic in looped)
         interval_s = librdkafka.max_poll_interval_s(self.kafka.properties)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from connector.avro.decoder import Decoder
 from connector.avro.shapes.debezium import Debezium
 from connector.avro.shapes.flagged import Flagged
+from connector.avro.shapes.salesforce import Salesforce
 from connector.avro.shapes.shape import Wants
 from connector.avro.shapes.shaped import ShapedDecoder
 from connector.avro.shapes.unwrapped import Unwrapped
@@ -21,6 +22,8 @@ from connector.feeds import Feed
 from connector.kafka.topics import reads
 from connector.profiles.deletes import OnDelete
 from connector.profiles.mapping import Mapping, UnsafeText
+from connector.profiles.stand_ins import StandIns
+from connector.service.sources import OTHERS
 
 if TYPE_CHECKING:
     from connector.avro.shapes.shape import Shape
@@ -49,7 +52,13 @@ def make_feed(source: SourceSettings, registry: SchemaStore | None) -> Feed:
 def make_mapping(source: SourceSettings) -> Mapping:
     """Make the mapping of a source."""
     attributes = None if source.attributes == "all" else source.attributes
-    return Mapping(source.id, attributes, UnsafeText(source.unsafe_text), source.deleted)
+    return Mapping(source.id, attributes, UnsafeText(source.unsafe_text), _stand_ins(source))
+
+
+def _stand_ins(source: SourceSettings) -> StandIns:
+    given = {OTHERS: source.on_null} if isinstance(source.on_null, str) else source.on_null
+    takes = {name: rule == "sentinel" for name, rule in given.items()}
+    return StandIns(source.deleted, source.sentinel, takes, takes.get(OTHERS, False))
 
 
 def make_decoder(source: SourceSettings, schemas: SchemaStore, framing: Framing) -> Decodes:
@@ -67,6 +76,8 @@ def make_shape(source: SourceSettings, wants: Wants) -> Shape | None:
         return Debezium(wants, source.unavailable_value)
     if source.shape == "debezium-unwrapped":
         return Unwrapped(wants, source.unavailable_value)
+    if source.shape in {"salesforce", "salesforce-connect"}:
+        return Salesforce(wants, connect=source.shape == "salesforce-connect")
     if source.delete_flag is not None:
         return Flagged(wants, source.delete_flag.field, source.delete_flag.value)
     return None

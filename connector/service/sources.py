@@ -6,13 +6,18 @@ Owns names, defaults and what the keys of one source must agree on.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
 from pydantic import Field, model_validator
 
 from connector.avro.shapes.debezium import UNAVAILABLE
+from connector.profiles.stand_ins import SENTINEL
 from connector.service import fields
+from connector.service.one_line import one_line
 from connector.service.sections import Section
+
+OTHERS: Final = "*"
+OnNull = Literal["leave", "sentinel"]
 
 
 class DeleteFlag(Section):
@@ -35,7 +40,7 @@ class SourceSettings(Section):
     schema_file: Path | None = Field(
         default=None, description="The Avro schema (`.avsc`) of all records, for `framing: plain`."
     )
-    shape: Literal["flat", "debezium", "debezium-unwrapped", "jdbc"] = Field(
+    shape: Literal["flat", "debezium", "debezium-unwrapped", "salesforce", "salesforce-connect", "jdbc"] = Field(
         default="flat",
         description="How a change is laid out in a record: `flat` is the fields of the profile themselves; the others "
         "are the envelopes of tools (docs/shapes.md). Paths lead into the row inside.",
@@ -51,8 +56,15 @@ class SourceSettings(Section):
         "true}`.",
     )
     events: Literal["full", "partial"] = Field(
-        default="full",
-        description="`full`: each record holds all that the source knows of the profile. `partial`: only what changed.",
+        default_factory=lambda given: "partial" if str(given.get("shape")).startswith("salesforce") else "full",
+        description="`full`: each record holds all that the source knows of the profile. `partial`: only what changed, "
+        "the default of Salesforce's shapes.",
+        json_schema_extra={"default": "full"},
+    )
+    gaps: Literal["dead_letter", "block"] = Field(
+        default="dead_letter",
+        description="What happens when Salesforce says that changes are missing (its events `GAP_…`): the event "
+        "becomes a dead letter, or the service blocks until a human has looked at it.",
     )
     id: fields.FieldPath = Field(description="Path of the field that holds the profile's id.")
     attributes: fields.Attributes = Field(
@@ -74,6 +86,14 @@ class SourceSettings(Section):
         description="What is sent for a delete, with `on_delete: send`: text by Target's name, such as "
         "`{status: gone}`. All other attributes of the profile stay in Target as they are.",
     )
+
+    on_null: OnNull | dict[str, OnNull] = Field(
+        default="leave",
+        description="What happens to a value that the source says is null or empty text, as Target cannot clear an "
+        "attribute: `leave` sends nothing, so Target keeps the older value; `sentinel` sends the text `sentinel`. For "
+        'all attributes, or by Target\'s name, with `*` for the others: `{tier: sentinel, "*": leave}`.',
+    )
+    sentinel: fields.Sent = Field(default=SENTINEL, description="What is sent for a null, where `on_null` says so.")
 
     @model_validator(mode="after")
     def _schema_is_given(self) -> Self:
@@ -101,9 +121,23 @@ class SourceSettings(Section):
                 "on_delete send needs delete_flag with the shape jdbc; say by which field a deleted row is known"
                 if send and self.shape == "jdbc" and not self.delete_flag
                 else None,
+                "gaps is only for Salesforce's shapes; leave it out"
+                if self.gaps == "block" and not self.shape.startswith("salesforce")
+                else None,
                 "delete_flag is only for the shape jdbc; leave it out, or write shape: jdbc"
                 if self.delete_flag and self.shape != "jdbc"
                 else None,
             ]
+        )
+        return self
+
+    @model_validator(mode="after")
+    def _nulls_are_of_attributes(self) -> Self:
+        named = () if isinstance(self.on_null, str) else self.on_null
+        known = None if self.attributes == "all" else {*self.attributes, OTHERS}
+        fields.refuse(
+            f"on_null names {one_line(name)}, which attributes does not; name it there, or leave it out"
+            for name in named
+            if known is not None and name not in known
         )
         return self

@@ -138,7 +138,7 @@ def _mysql() -> Sample:
     return Sample(
         "debezium-mysql",
         schema,
-        {"shape": "debezium", "id": "customer_id", "attributes": attributes},
+        {"shape": "debezium", "id": "customer_id", "attributes": attributes, "on_null": {"city": "sentinel"}},
         [
             Event("snapshot", change("mysql", "r", None, old, **at), row("c-1", **before)),
             Event("create", change("mysql", "c", None, old, **at), row("c-1", **before)),
@@ -146,7 +146,7 @@ def _mysql() -> Sample:
             Event(
                 "update to null",
                 change("mysql", "u", new, new | {"city": None}, **at),
-                row("c-1", **after | {"city": None}),
+                row("c-1", **after | {"city": "NONE"}),
             ),
             Event("delete", change("mysql", "d", new, None, **at), "delete"),
         ],
@@ -174,7 +174,13 @@ def _postgresql() -> Sample:
     return Sample(
         "debezium-postgresql",
         schema,
-        {"shape": "debezium", "id": "customer_id", "attributes": {"tier": "tier", "notes": "notes", "tags": "tags"}},
+        {
+            "shape": "debezium",
+            "id": "customer_id",
+            "attributes": {"tier": "tier", "notes": "notes", "tags": "tags"},
+            "on_null": {"*": "sentinel", "tier": "leave"},
+            "sentinel": "(none)",
+        },
         [
             Event("snapshot", change(name, "r", None, full, **at), row(customer, **sent)),
             Event("create", change(name, "c", None, full, **at), row(customer, **sent)),
@@ -182,6 +188,11 @@ def _postgresql() -> Sample:
                 "update without the unchanged large values",
                 change(name, "u", None, toast, **at),
                 row(customer, tier="silver", notes=None, tags=None),
+            ),
+            Event(
+                "update to null",
+                change(name, "u", None, full | {"tier": None, "notes": None, "tags": [UNAVAILABLE]}, **at),
+                row(customer, tier=None, notes="(none)", tags=None),
             ),
             Event("delete", change(name, "d", only_key, None, **at), "delete"),
             Event("truncate", change(name, "t", None, None, **at), "truncate"),

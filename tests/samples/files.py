@@ -9,10 +9,10 @@ from pathlib import Path
 
 import fastavro
 
-from tests.samples import debezium, rows
+from tests.samples import debezium, rows, salesforce
 
 FOLDER = Path(__file__).parents[2] / "schemas" / "samples"
-SAMPLES = {sample.name: sample for sample in (*debezium.SAMPLES, *rows.SAMPLES)}
+SAMPLES = {sample.name: sample for sample in (*debezium.SAMPLES, *rows.SAMPLES, *salesforce.SAMPLES)}
 _MARKER = b"target-connector"  # of 16 bytes; any other would do, but the files should not change each time
 
 

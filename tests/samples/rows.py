@@ -53,6 +53,11 @@ def _unwrapped() -> Sample:
             ),
             Event("truncate", live | {"__op": "t"}, "truncate"),
             Event(
+                "delete without `__deleted`",
+                live | {"__op": "d", "__deleted": None},
+                row("c-1", tier=None, notes=None, status="gone"),
+            ),
+            Event(
                 "delete without `__op`",
                 live | {"__op": None, "__deleted": "true"},
                 row("c-1", tier=None, notes=None, status="gone"),

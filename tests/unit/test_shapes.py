@@ -94,7 +94,7 @@ async def test_check_sees_the_row_in_the_envelope(sample: Sample) -> None:
     dtypes = await fits.decoder.newest("crm")
     assert dtypes
     fits.mapping.check(dtypes, "topic crm")
-    wrong = feed(sample.schema, **sample.source | {"attributes": {"a": "no.such_field"}})
+    wrong = feed(sample.schema, **sample.source | {"attributes": {"a": "no.such_field"}, "on_null": "leave"})
     dtypes = await wrong.decoder.newest("crm")
     assert dtypes
     with pytest.raises(SettingError, match=r"no field `no\.such_field`: it has `"):
@@ -104,7 +104,17 @@ async def test_check_sees_the_row_in_the_envelope(sample: Sample) -> None:
 @pytest.mark.parametrize("name", contents())
 def test_the_files_are_the_samples(name: str) -> None:
     """`schemas/samples/` holds what these tests ran on: `python -m tests.samples` writes it."""
-    assert (FOLDER / name).read_bytes() == contents()[name]
+    held, made = (FOLDER / name).read_bytes(), contents()[name]
+    if name.endswith(".avro"):  # fastavro orders the keys of the schema in there anew in each process
+        assert told(held) == told(made)
+    else:
+        assert held == made
+
+
+def told(container: bytes) -> tuple[Any, list[Any]]:
+    """Schema and datums of an object container."""
+    reader = fastavro.reader(io.BytesIO(container))
+    return reader.writer_schema, list(reader)
 
 
 def test_there_is_no_other_file() -> None:
