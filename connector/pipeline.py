@@ -140,12 +140,12 @@ class Pipeline:
                 continue
             index, feed = self._feed_of(topic)
             read = await feed.read(topic, frame)
-            read.tell(self._telemetry)
             await self._office.store_records(frame.height, read.refused, chunk.records)
             # Only now, with nothing awaited in between: whatever went away meanwhile must not enter the window.
             spans = self._ledger.take(span for span in chunk.spans if span.assignment.number in numbers)
             rows = read.rows.filter(pl.col(ASSIGNMENT).is_in([span.assignment.number for span in spans]))
             self._window.add(index, rows, spans, self._clock(), partial=read.partial)
+            read.tell(self._telemetry)
 
     def _feed_of(self, topic: str) -> tuple[int, Feed]:
         for index, feed in enumerate(self._feeds):

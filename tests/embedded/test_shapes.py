@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 import fastavro
 
 from connector.records import Reason
-from tests.embedded.road import road, until
+from connector.telemetry import Part
+from tests.embedded.road import Watcher, road, until
+from tests.embedded.test_blocked import unblock
+from tests.samples import salesforce
 from tests.samples.debezium import UNAVAILABLE, change
 from tests.samples.files import SAMPLES
 
@@ -70,3 +73,44 @@ async def test_a_placeholder_never_hides_a_value_of_the_same_window(tmp_path: Pa
         async with it.member(**SOURCE, window__max_age="2s") as member:
             await until(lambda: dict(it.simulator.profiles) == {"c-1": {"tier": "gold", "notes": "kept"}})
         assert [batch.records for batch in member.batches] == [2]
+
+
+class Nulls(Watcher):
+    """Counts nulls that were sent."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent = 0
+
+    def stood_in(self, deletes: int, nulls_left: int, nulls_sent: int) -> None:
+        self.sent += nulls_sent
+
+
+async def test_a_gap_blocks_until_a_human_has_looked(tmp_path: Path) -> None:
+    """What came before the gap waits with it; once released the event is a letter, and all else arrives."""
+    async with road(tmp_path) as it:
+        schema_id, parsed = await it.register(salesforce.SCHEMA), fastavro.parse_schema(dict(salesforce.SCHEMA))
+
+        def produce(head: dict[str, Any], **fields: Any) -> None:
+            out = io.BytesIO()
+            fastavro.schemaless_writer(out, parsed, salesforce.event(head, **fields))
+            it.produce_raw(b"\0" + struct.pack(">I", schema_id) + out.getvalue(), b"account")
+
+        first, second = salesforce.FIRST, salesforce.SECOND
+        produce(salesforce.header("CREATE", first), Tier__c="gold", Phone="123")
+        produce(salesforce.header("UPDATE", first, second, changed=["0x0400"]), Tier__c="basic")
+        produce(salesforce.header("GAP_UPDATE", first))
+        produce(salesforce.header("UPDATE", second, nulled=["0x20"]), LastModifiedDate=1)
+        source = SAMPLES["salesforce"].source | {"gaps": "block"}
+        given: dict[str, Any] = {f"sources__{key}": value for key, value in source.items()}
+        async with it.watched(Nulls(), **given) as member:
+            await until(lambda: "GAP_UPDATE" in member.troubles.get(Part.PIPELINE, ""))
+            assert member.dead == {}
+            assert await unblock(member) == 202
+            expected = {first: {"tier": "basic", "phone": "123"}, second: {"tier": "basic", "phone": "NONE"}}
+            await until(lambda: dict(it.simulator.profiles) == expected)
+            assert member.dead == {Reason.GAP: 1}
+            assert member.troubles == {}
+            assert isinstance(member, Nulls)
+            assert member.sent == 1
+        assert it.committed() == 4
