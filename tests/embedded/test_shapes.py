@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import struct
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import fastavro
 
 from connector.records import Reason
+from connector.service.demo.demo import DemoOptions, run
+from connector.service.demo.screen import Screen
 from connector.telemetry import Part
 from tests.embedded.road import Watcher, road, until
 from tests.embedded.test_blocked import unblock
@@ -114,3 +117,9 @@ async def test_a_gap_blocks_until_a_human_has_looked(tmp_path: Path) -> None:
             assert isinstance(member, Nulls)
             assert member.sent == 1
         assert it.committed() == 4
+
+
+async def test_the_demo_plays_in_envelopes() -> None:
+    """`demo --shape debezium`: bad records, a schema that changes, deletes and an outage, and every promise is kept."""
+    told = io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True)
+    assert await run(DemoOptions(1_200, 500, shape="debezium"), Screen(told), asyncio.Event())

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -18,9 +19,6 @@ from connector.service import cli
 from connector.service.init import command, proposal
 from connector.service.loading import load
 from tests.samples.files import SAMPLES
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 PLACE = proposal.Place("crm.customers", "broker-1:9092", "http://registry:8081", "acme")
 CUSTOMER: dict[str, Any] = {
@@ -87,6 +85,16 @@ def test_the_shape_is_proposed_with_the_row_inside(tmp_path: Path, name: str, sh
     assert not [path for path in source.attributes.values() if path.startswith(("after", "source", "ChangeEvent", "_"))]
     assert ("delete_flag: {field: is_deleted, value: true}" in output.read_text("utf-8")) == (name == "jdbc")
     assert CliRunner().invoke(cli.app, ["check", "--config", str(output), "--schema", str(schema)]).exit_code == 0
+
+
+def test_the_schema_that_we_offer_producers_needs_no_decision(tmp_path: Path) -> None:
+    """Every field of `schemas/customer.avsc` can be sent, and the id is found."""
+    output = tmp_path / "connector.yaml"
+    offered = Path(__file__).parents[2] / "schemas" / "customer.avsc"
+    assert run("crm.customers", "--schema", str(offered), "--output", str(output))[0] == 0
+    source, fields = load(output, {}).sources[0], [one["name"] for one in json.loads(offered.read_text())["fields"]]
+    assert (source.id, source.shape) == ("customer_id", "flat")
+    assert source.attributes == {name: name for name in fields if name != "customer_id"}
 
 
 def test_a_file_that_is_there_is_kept(tmp_path: Path) -> None:
