@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from connector.avro.shapes import bitmaps
+from connector.avro.shapes.bitmaps import Listed, place
 from connector.avro.shapes.shape import POSITION, Meant, columns, refused
 from connector.errors import BlockedError, SettingError
 from connector.records import DELETED, ROW, Reason, absent
@@ -33,12 +33,11 @@ _EVENT_TYPE: Final = "_EventType"
 _ADDED_BY_CONNECT: Final = ("ReplayId", "_ObjectType", _EVENT_TYPE)
 _KIND: Final = "#kind"
 
-_ROWS: Final = ("CREATE", "UPDATE", "UNDELETE", "SNAPSHOT")
+# In the past tense it is said of push topics, which Confluent's source reads as well.
+_ROWS: Final = ("CREATE", "UPDATE", "UNDELETE", "SNAPSHOT", "created", "updated", "undeleted")
 # A deletion that Salesforce could tell of only by a gap event: its header says all that there is to know.
-_DELETES: Final = ("DELETE", "GAP_DELETE")
+_DELETES: Final = ("DELETE", "GAP_DELETE", "deleted")
 _GAPS: Final = ("GAP_CREATE", "GAP_UPDATE", "GAP_UNDELETE", "GAP_OVERFLOW")
-# PushTopics, which the same source reads, say it in the past tense.
-_PAST: Final = {"CREATED": "CREATE", "UPDATED": "UPDATE", "DELETED": "DELETE", "UNDELETED": "UNDELETE"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,21 +73,20 @@ class Salesforce:
         """See Shape."""
         if not {_TYPE, _EVENT_TYPE} & {*frame.columns}:
             raise BlockedError(f"{writer.label} {self._other_shape()}")
-        told = frame.with_columns(self._kind(frame).alias(_KIND))
-        kind, lists = pl.col(_KIND), [name for name in (_NULLED, _DIFFS) if name in frame.columns]
+        told = frame.with_columns(_kind(frame).alias(_KIND))
+        kind = pl.col(_KIND)
         bad: pl.Expr = ~kind.is_in([*_ROWS, *_DELETES, *_GAPS]).fill_null(value=False)
-        bad = pl.any_horizontal(bad, *(bitmaps.broken(name) for name in lists))
-        gaps, odd = told.filter(kind.is_in(_GAPS)), told.filter(bad)
-        told = told.filter(~bad & ~kind.is_in(_GAPS))
+        for name in (_NULLED, _DIFFS):
+            if _lists_any(told, name):
+                bad |= Listed(told[name]).broken()
+        odd, told = told.filter(bad), told.filter(~bad)
+        gaps, told = told.filter(kind.is_in(_GAPS)), told.filter(~kind.is_in(_GAPS))
         told, diffs = self._without_diffs(told, writer)
         rows = self._present(told.with_columns(kind.is_in(_DELETES).alias(DELETED)), writer)
         if isinstance(rows.schema.get(RECORD_IDS), pl.List):
-            rows = rows.explode(RECORD_IDS, empty_as_null=True, keep_nulls=True)  # no record is lost for having no id
-        return Meant(rows, [_gaps(gaps.filter(~bad)), refused(odd, Reason.SHAPE, _ODD), diffs])
-
-    def _kind(self, frame: pl.DataFrame) -> pl.Expr:
-        said = [pl.col(name).cast(pl.String) for name in (_EVENT_TYPE, _TYPE) if name in frame.columns]
-        return pl.coalesce(said).str.to_uppercase().replace(_PAST)
+            # An event without an id must become something, too.
+            rows = rows.explode(RECORD_IDS, empty_as_null=True, keep_nulls=True)
+        return Meant(rows, [_gaps(gaps), refused(odd, Reason.SHAPE, _ODD), diffs])
 
     def _is_sent(self, path: str) -> bool:
         """Whether a field may be an attribute or the id."""
@@ -104,25 +102,21 @@ class Salesforce:
     def _without_diffs(self, told: pl.DataFrame, writer: Schema) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Refuse events that hold, of a wanted text, only how it differs from one that we do not have."""
         paths = [path for path in self._sent(told.drop(_KIND)) if not path.startswith(HEADER)]
-        if _DIFFS not in told.columns or not paths or not told[_DIFFS].list.len().sum():
+        if not paths or not _lists_any(told, _DIFFS):
             return told, refused(told.clear(), Reason.SHAPE, _DIFF)
-        differs = pl.any_horizontal(self._lists(_DIFFS, path, writer) for path in paths)
+        listed = Listed(told[_DIFFS], bitmaps=not self.connect)
+        differs = pl.any_horizontal(listed.holds(place(path, writer)).alias(path) for path in paths)
         return told.filter(~differs), refused(told.filter(differs), Reason.SHAPE, _DIFF)
 
     def _present(self, told: pl.DataFrame, writer: Schema) -> pl.DataFrame:
         """The wanted columns, and marks of absence for the nulls that the header does not list."""
         sent = self._sent(told.drop(_KIND, DELETED))
-        marks = []
-        nulls_are_told = _NULLED in told.columns and bool(told[_NULLED].list.len().sum())
-        for path in sent:
-            if path == self.wants.id or path.startswith(HEADER) or not told[path].null_count():
-                continue
-            nulled = self._lists(_NULLED, path, writer) if nulls_are_told else pl.lit(value=False)
-            marks.append((pl.col(path).is_null() & ~nulled).alias(absent(path)))
-        return told.select(*POSITION, DELETED, *sent, *marks)
-
-    def _lists(self, column: str, path: str, writer: Schema) -> pl.Expr:
-        return bitmaps.lists(column, bitmaps.place(path, writer), bitmaps=not self.connect)
+        fields = [path for path in sent if path != self.wants.id and not path.startswith(HEADER)]
+        marks = {path: told[path].is_null() for path in fields if told[path].null_count()}
+        if _lists_any(told, _NULLED):
+            listed = Listed(told[_NULLED], bitmaps=not self.connect)
+            marks = {path: null & ~listed.holds(place(path, writer)) for path, null in marks.items()}
+        return told.select(*POSITION, DELETED, *sent, *(mark.alias(absent(path)) for path, mark in marks.items()))
 
     def _other_shape(self) -> str:
         marks = f"`{_EVENT_TYPE}` of Confluent's source" if self.connect else f"`{_TYPE}` of Salesforce's events"
@@ -131,6 +125,14 @@ class Salesforce:
 
 _ODD: Final = "the kind of change, or a list of fields, in the header is none of Salesforce's"
 _DIFF: Final = "of an attribute's text it holds only the difference to an older one (diffFields)"
+
+
+def _kind(frame: pl.DataFrame) -> pl.Expr:
+    return pl.coalesce(pl.col(name).cast(pl.String) for name in (_EVENT_TYPE, _TYPE) if name in frame.columns)
+
+
+def _lists_any(told: pl.DataFrame, name: str) -> bool:
+    return name in told.columns and bool(told[name].list.len().sum())
 
 
 def _gaps(events: pl.DataFrame) -> pl.DataFrame:
