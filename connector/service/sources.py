@@ -10,7 +10,7 @@ from typing import Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from connector.avro.shapes.debezium import UNAVAILABLE
+from connector.avro.shapes.placeholders import UNAVAILABLE
 from connector.profiles.stand_ins import SENTINEL
 from connector.service import fields
 from connector.service.one_line import one_line

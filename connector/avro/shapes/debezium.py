@@ -12,17 +12,16 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
+from connector.avro.shapes import placeholders
 from connector.avro.shapes.shape import POSITION, Meant, columns, record_fields, refused
 from connector.errors import BlockedError, SettingError
-from connector.records import DELETED, Reason, absent
+from connector.records import DELETED, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from connector.avro.schema import Schema
     from connector.avro.shapes.shape import Wants
-
-UNAVAILABLE: Final = "__debezium_unavailable_value"  # Debezium's default of `unavailable.value.placeholder`
 
 _OP: Final = "op"
 _AFTER: Final = "after."
@@ -46,7 +45,7 @@ class Debezium:
     """
 
     wants: Wants
-    unavailable: str = UNAVAILABLE
+    unavailable: str = placeholders.UNAVAILABLE
 
     def paths(self) -> Sequence[str] | None:
         """See Shape."""
@@ -75,7 +74,7 @@ class Debezium:
         skipped = {why: frame.filter(op == code).height for code, why in ABOUT_NO_ROW.items()}
         rows = frame.filter(op.is_in(_ROWS)).select(*POSITION, (op == "d").alias(DELETED), *self._row(frame))
         return Meant(
-            without_unavailable(rows, self.unavailable, self.wants.id),
+            placeholders.without(rows, self.unavailable, self.wants.id),
             [refused(strange, Reason.SHAPE, "`op` is none of Debezium's: c, r, u, d, t, m")],
             {why: count for why, count in skipped.items() if count},
         )
@@ -90,33 +89,6 @@ class Debezium:
                 yield pl.when(pl.col(_OP) == "d").then(pl.col(old_id)).otherwise(pl.col(column)).alias(path)
             else:
                 yield pl.col(column).alias(path)
-
-
-def without_unavailable(rows: pl.DataFrame, unavailable: str, id_path: str) -> pl.DataFrame:
-    """Put null and a mark of absence where a value is the placeholder for one that did not change.
-
-    Args:
-        rows: DELETED and the columns of a row; of them only text, and lists of text, can hold the placeholder.
-        unavailable: the placeholder.
-        id_path: left as it is.
-    """
-    held = {}
-    for name in columns(rows):
-        dtype = rows.schema[name]
-        if name in {DELETED, id_path}:
-            continue
-        if isinstance(dtype, pl.String):
-            held[name] = pl.col(name) == unavailable
-        elif isinstance(dtype, pl.List) and isinstance(dtype.inner, pl.String):
-            held[name] = (pl.col(name).list.len() == 1) & (pl.col(name).list.first() == unavailable)
-    if not held:
-        return rows
-    found = rows.select(expression.fill_null(value=False).alias(name) for name, expression in held.items())
-    marks = [found[name].alias(absent(name)) for name in held if found[name].any()]
-    paths = [name for name in held if found[name].any()]
-    return rows.with_columns(marks).with_columns(
-        pl.when(~pl.col(absent(path))).then(pl.col(path)).alias(path) for path in paths
-    )
 
 
 def _own(fields: Iterable[str]) -> str | None:

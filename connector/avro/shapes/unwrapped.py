@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from connector.avro.shapes.debezium import ABOUT_NO_ROW, UNAVAILABLE, without_unavailable
+from connector.avro.shapes import placeholders
+from connector.avro.shapes.debezium import ABOUT_NO_ROW
 from connector.avro.shapes.shape import POSITION, Meant, columns
 from connector.errors import SettingError
 from connector.records import DELETED
@@ -38,7 +39,7 @@ class Unwrapped:
     """
 
     wants: Wants
-    unavailable: str = UNAVAILABLE
+    unavailable: str = placeholders.UNAVAILABLE
 
     def paths(self) -> Sequence[str] | None:
         """See Shape."""
@@ -61,7 +62,7 @@ class Unwrapped:
         row = [path for path in columns(frame) if self._is_of_the_row(path)]
         rows = rows.select(*POSITION, deleted.alias(DELETED), *row)
         return Meant(
-            without_unavailable(rows, self.unavailable, self.wants.id),
+            placeholders.without(rows, self.unavailable, self.wants.id),
             skipped={why: count for why, count in skipped.items() if count},
         )
 
