@@ -23,7 +23,15 @@ if TYPE_CHECKING:
 
     from connector.avro.decoder import Changes
     from connector.profiles.mapping import Mapping
+    from connector.records import Record
     from connector.telemetry import Telemetry
+
+
+class ReadsKeys(Protocol):
+    """What a feed needs of the avro room where keys hold ids."""
+
+    async def deletes(self, topic: str, frame: pl.DataFrame, records: Sequence[Record], changes: Changes) -> Changes:
+        """The same changes, with the records without a value as deletes."""
 
 
 class Decodes(Protocol):
@@ -70,24 +78,29 @@ class Feed:
         decoder: from bytes to columns.
         mapping: from changes to rows.
         on_delete: what becomes of deletes, and of records without a value.
+        keys: how the keys of records without a value hold an id; None if they don't.
     """
 
     reads: Callable[[str], bool]
     decoder: Decodes
     mapping: Mapping
     on_delete: OnDelete = OnDelete.SKIP
+    keys: ReadsKeys | None = None
 
-    async def read(self, topic: str, frame: pl.DataFrame) -> Read:
+    async def read(self, topic: str, frame: pl.DataFrame, records: Sequence[Record] = ()) -> Read:
         """Make rows of records of one topic; waits for as long as the registry does not answer.
 
         Args:
             topic: where they are from.
             frame: ROW, ASSIGNMENT, OFFSET, VALUE.
+            records: of the chunk, ROW being their index; only for `keys`.
 
         Raises:
             BlockedError: the mapping does not fit a writer schema.
         """
         changes = await self.decoder.decode(topic, frame)
+        if self.keys is not None and changes.tombstones.height:
+            changes = await self.keys.deletes(topic, frame, records, changes)
         return await asyncio.to_thread(self._map, changes, f"topic {topic}")
 
     def _map(self, changes: Changes, where: str) -> Read:

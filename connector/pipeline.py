@@ -139,7 +139,7 @@ class Pipeline:
                 self._source.store(self._ledger.settle(ours))
                 continue
             index, feed = self._feed_of(topic)
-            read = await feed.read(topic, frame)
+            read = await feed.read(topic, frame, chunk.records)
             await self._office.store_records(frame.height, read.refused, chunk.records)
             # Only now, with nothing awaited in between: whatever went away meanwhile must not enter the window.
             spans = self._ledger.take(span for span in chunk.spans if span.assignment.number in numbers)

@@ -38,7 +38,9 @@ class Settings(Section):
     @model_validator(mode="after")
     def _parts_agree(self) -> Self:
         problems: list[str] = []
-        framed = [number for number, source in enumerate(self.sources) if source.framing == "confluent"]
+        framed = [
+            number for number, source in enumerate(self.sources) if "confluent" in {source.framing, source.key_framing}
+        ]
         if framed and self.registry is None:
             problems.append(f"registry.url: missing; sources[{framed[0]}] has the framing confluent, which needs it")
         problems.extend(f"sources: {problem}" for problem in topics.claimed_twice([one.topics for one in self.sources]))

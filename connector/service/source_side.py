@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from connector.avro.decoder import Decoder
+from connector.avro.keys import Keys
 from connector.avro.shapes.debezium import Debezium
 from connector.avro.shapes.flagged import Flagged
 from connector.avro.shapes.salesforce import Salesforce
@@ -46,7 +47,16 @@ def make_feed(source: SourceSettings, registry: SchemaStore | None) -> Feed:
         decoder=make_decoder(source, schemas, Framing(source.framing)),
         mapping=make_mapping(source),
         on_delete=OnDelete(source.on_delete),
+        keys=_keys(source, registry),
     )
+
+
+def _keys(source: SourceSettings, registry: SchemaStore | None) -> Keys | None:
+    if source.key_framing == "none":
+        return None
+    if source.key_framing == "text" or registry is None:  # the settings demand one for the other framing
+        return Keys(source.id, None)
+    return Keys(source.id, Decoder(framing=Framing.CONFLUENT, schemas=registry, paths=[source.id]))
 
 
 def make_mapping(source: SourceSettings) -> Mapping:

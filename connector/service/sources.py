@@ -79,7 +79,12 @@ class SourceSettings(Section):
         default="skip",
         description="What happens to a delete, or a record without a value, as Target cannot delete a profile: it is "
         "left out and counted, or becomes a dead letter, or (`send`) a row with the attributes of `deleted`. A record "
-        "without a value has no id that could be sent; with `send` it is left out and counted.",
+        "without a value has an id only in its key (`key_framing`); otherwise it is left out and counted with `send`.",
+    )
+    key_framing: Literal["none", "text", "confluent"] = Field(
+        default="none",
+        description="How the key of a record without a value holds the id, with `on_delete: send`: the key is the id "
+        "(`text`), or a record with a field of the path `id`, framed as `confluent` does.",
     )
     deleted: fields.Texts = Field(
         default={},
@@ -115,11 +120,14 @@ class SourceSettings(Section):
                 if send and not self.deleted
                 else None,
                 "deleted is only for on_delete send; leave one out" if self.deleted and not send else None,
-                "on_delete send needs a shape whose deletes hold an id; write skip or dead_letter for flat"
-                if send and self.shape == "flat"
+                "on_delete send needs key_framing, or a shape whose deletes hold an id; write skip or dead_letter"
+                if send and self.shape == "flat" and self.key_framing == "none"
                 else None,
                 "on_delete send needs delete_flag with the shape jdbc; say by which field a deleted row is known"
-                if send and self.shape == "jdbc" and not self.delete_flag
+                if send and self.shape == "jdbc" and not self.delete_flag and self.key_framing == "none"
+                else None,
+                "key_framing is only for on_delete send; leave one out"
+                if self.key_framing != "none" and not send
                 else None,
                 "gaps is only for Salesforce's shapes; leave it out"
                 if self.gaps == "block" and not self.shape.startswith("salesforce")

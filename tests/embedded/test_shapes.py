@@ -119,6 +119,20 @@ async def test_a_gap_blocks_until_a_human_has_looked(tmp_path: Path) -> None:
         assert it.committed() == 4
 
 
+async def test_a_tombstone_of_a_flat_topic_says_its_key(tmp_path: Path) -> None:
+    """A compacted topic deletes by a key without a value; a later create brings the profile's values back."""
+    async with road(tmp_path) as it:
+        it.produce(range(3))
+        it.produce_raw(None, b"customer-1")
+        deletes = {"sources__on_delete": "send", "sources__deleted": {"city": "gone"}, "sources__key_framing": "text"}
+        async with it.member(**deletes) as member:
+            await until(lambda: it.simulator.profiles.get("customer-1") == {"city": "gone"})
+            it.produce(range(1, 2))
+            await until(it.arrived)
+        assert it.committed() == 5
+        assert member.dead == {}
+
+
 async def test_the_demo_plays_in_envelopes() -> None:
     """`demo --shape debezium`: bad records, a schema that changes, deletes and an outage, and every promise is kept."""
     told = io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True)

@@ -230,7 +230,7 @@ def test_a_value_outside_its_range_is_refused(values: dict[str, Any], told: str)
         pytest.param({"topics": ["a", "a"]}, "is read by sources[0]", id="a topic twice"),
         pytest.param({"topics": ["crm.a", r"^crm\."]}, "is read by sources[0]", id="a topic and its expression"),
         pytest.param({"topics": ["^target-connector"]}, "read the dead letters again", id="our own dead letters"),
-        pytest.param({"on_delete": "send", "deleted": {"a": "b"}}, "deletes hold an id", id="deletes that have no id"),
+        pytest.param({"on_delete": "send", "deleted": {"a": "b"}}, "deletes hold an id", id="no id for deletes"),
         pytest.param({"shape": "debezium", "on_delete": "send"}, "needs deleted", id="deletes with nothing to send"),
         pytest.param(
             {"delete_flag": {"field": "x", "value": 1}}, "only for the shape jdbc", id="a flag without a shape"
@@ -240,6 +240,7 @@ def test_a_value_outside_its_range_is_refused(values: dict[str, Any], told: str)
             "needs delete_flag",
             id="jdbc without deletes",
         ),
+        pytest.param({"key_framing": "text"}, "only for on_delete send", id="keys that nobody asks for"),
         pytest.param({"gaps": "block"}, "only for Salesforce", id="gaps of nobody"),
         pytest.param({"on_null": {"town": "sentinel"}}, "on_null names town", id="a null of no attribute"),
         pytest.param({"sentinel": "a,b"}, "one line without a comma", id="a sentinel with a comma"),
