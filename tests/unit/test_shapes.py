@@ -16,11 +16,13 @@ from connector.errors import BlockedError, SettingError
 from connector.records import ASSIGNMENT, OFFSET, ROW, VALUE
 from connector.service.source_side import make_feed
 from connector.service.sources import SourceSettings
+from tests.samples.debezium import change, envelope
 from tests.samples.files import FOLDER, SAMPLES, contents
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from connector.avro.schema import Schema
     from connector.feeds import Feed, Read
     from tests.samples.sample import Event, Sample
 
@@ -206,3 +208,53 @@ async def test_a_delete_whose_id_cannot_be_sent_is_a_dead_letter() -> None:
     assert outcome(await feed(sample.schema, **send).read("crm", frame(sample.schema, [datum]))) == "id_forbidden"
     read = await feed(sample.schema, **sample.source).read("crm", frame(sample.schema, [datum]))
     assert read.skipped == {"delete": 1}
+
+
+class TwoSchemas(OneSchema):
+    """A store in which the topic's newest schema has the id 2."""
+
+    def __init__(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+        super().__init__(new)
+        self._by_id = {1: parse(json.dumps(old), "schema 1"), 2: parse(json.dumps(new), "schema 2")}
+
+    async def schema(self, schema_id: int) -> Schema:
+        return self._by_id[schema_id]
+
+    async def newest(self, topic: str) -> Schema:
+        return self._by_id[2]
+
+
+def versions(old: list[dict[str, Any]], new: list[dict[str, Any]]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Two envelopes around rows of these columns."""
+    first, second = (envelope("crm.public.customers", "mysql", columns, {"pos": "long"}) for columns in (old, new))
+    return first, second
+
+
+async def test_the_row_in_the_envelope_evolves() -> None:
+    """Two versions in one poll: a column that the newest calls otherwise is found, one that the older lacks is null."""
+    key, town = ({"name": name, "type": "string"} for name in ("customer_id", "town"))
+    city: dict[str, Any] = {"name": "city", "type": "string", "aliases": ["town"]}
+    tier: dict[str, Any] = {"name": "tier", "type": ["null", "string"], "default": None}
+    first, second = versions([key, town], [key, city, tier])
+    settings: dict[str, Any] = {"topics": ["crm"], "shape": "debezium", "id": "customer_id", "on_null": "sentinel"}
+    settings |= {"attributes": {"city": "city", "tier": "tier"}}
+    ours = make_feed(SourceSettings.model_validate(settings), TwoSchemas(first, second))
+    older = frame(first, [change("mysql", "c", None, {"customer_id": "a", "town": "Graz"}, pos=1)])
+    newer = frame(second, [change("mysql", "c", None, {"customer_id": "b", "city": "Wien", "tier": None}, pos=2)])
+    framed = newer.with_columns(pl.lit(b"\0\0\0\0\2" + newer[VALUE][0][5:]).alias(VALUE))
+    polled = pl.concat([older, framed, older, framed]).with_columns(pl.Series(ROW, range(4), pl.UInt32))
+    read = await ours.read("crm", polled)
+    assert read.rows.select("#id", "city", "tier").rows() == [
+        ("a", "Graz", None), ("b", "Wien", "NONE"), ("a", "Graz", None), ("b", "Wien", "NONE"),
+    ]  # fmt: skip
+
+
+async def test_a_row_that_loses_the_id_blocks() -> None:
+    """The path is named as the mapping spells it, and so are the columns there are."""
+    key, other = {"name": "customer_id", "type": "string"}, {"name": "number", "type": "string"}
+    first, second = versions([other], [key])
+    settings = {"topics": ["crm"], "shape": "debezium", "id": "customer_id", "attributes": {"a": "customer_id"}}
+    ours = make_feed(SourceSettings.model_validate(settings), TwoSchemas(first, second))
+    lost = frame(first, [change("mysql", "c", None, {"number": "7"}, pos=1)])
+    with pytest.raises(BlockedError, match="topic crm: the schema has no field `customer_id`"):
+        await ours.read("crm", lost)
