@@ -9,7 +9,7 @@ In reading order:
 - `settling`: when the offsets of an accepted batch may pass
 - `records`, `errors`, `telemetry`: what travels, what can go wrong, what is told
 - `kafka/`: the consumer on its own thread, the ledger of offsets, dead letters, an embedded broker
-- `avro/`: framing, registry, writer schemas, datums to columns
+- `avro/`: framing, registry, writer schemas, datums to columns; `avro/shapes/`: the row inside a tool's envelope
 - `profiles/`: a change to a row, rows to a window; no I/O
 - `target/`: the batch body, Target's answer, the call budget, delivery, following
 - `service/`: settings, command line, health, metrics, logs; puts the parts together

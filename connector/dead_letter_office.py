@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 AGAIN_S = 1.0
 REMEMBERED = 1_000  # letters that a tripped brake can tell of
 AT_ONCE = 500  # records that are read again in one go
+RULED = frozenset({Reason.TOMBSTONE, Reason.DELETED, Reason.GAP})  # a setting makes them letters; none is suspect
 SHOWN = 3  # details of a reason, and partitions; the rest is counted
 
 
@@ -89,7 +90,7 @@ class DeadLetterOffice:
             records: of the chunk.
 
         Raises:
-            BrakeError: the brake tripped; nothing was stored.
+            BrakeError: the brake tripped, or holds one of them; nothing was stored.
         """
         # Dead letters are few, or the brake stops them: so here they are objects.
         letters = [
@@ -97,7 +98,9 @@ class DeadLetterOffice:
             for frame in refused
             for row, reason, detail in frame.select(ROW, "reason", "detail").iter_rows()
         ]
-        suspects = [_suspect(one, one.detail) for one in letters if one.reason is not Reason.TOMBSTONE]  # a setting's
+        if held := [_suspect(one, one.detail) for one in letters if self._brake.holds(one.reason)]:
+            raise BrakeError(_asks(held))
+        suspects = [_suspect(one, one.detail) for one in letters if one.reason not in RULED]
         self._suspects.extend(suspects)
         if self._brake.trips(count, len(suspects)):
             raise BrakeError(_why(self._suspects))
@@ -214,6 +217,14 @@ def _why(suspects: Sequence[Suspect]) -> str:
     return (
         f"too many dead letters; of the last {len(suspects)}: {', '.join(told)}; at {_places(suspects)}; correct the"
         " settings or the producer; unblocking lets these records become dead letters"
+    )
+
+
+def _asks(suspects: Sequence[Suspect]) -> str:
+    """What a human has to decide on."""
+    return (
+        f"a setting says to block here: {_details(suspects[0].reason, suspects)}; at {_places(suspects)}; mend it at"
+        " its source first; unblocking lets these records become dead letters"
     )
 
 

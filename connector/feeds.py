@@ -7,18 +7,31 @@ wait (for the registry) or takes long (decoding, mapping) happens here, before a
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 import polars as pl
 
+from connector.profiles.deletes import OnDelete, rule
+from connector.profiles.stand_ins import Counts
 from connector.records import ASSIGNMENT, ROW, Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections import abc
+    from collections.abc import Callable, Sequence
 
     from connector.avro.decoder import Changes
     from connector.profiles.mapping import Mapping
+    from connector.records import Record
+    from connector.telemetry import Telemetry
+
+
+class ReadsKeys(Protocol):
+    """What a feed needs of the avro room where keys hold ids."""
+
+    async def deletes(self, topic: str, frame: pl.DataFrame, records: Sequence[Record], changes: Changes) -> Changes:
+        """The same changes, with the records without a value as deletes."""
 
 
 class Decodes(Protocol):
@@ -38,12 +51,22 @@ class Read:
     Attributes:
         rows: as `Mapped.rows`, in Kafka's order, whatever schemas they were written with.
         refused: frames of ROW, `reason` and `detail`: what becomes dead letters.
-        skipped: how many tombstones were left out.
+        skipped: how many records were left out, by why.
+        partial: as `Mapped.partial`.
+        counts: as `Mapped.counts`.
     """
 
     rows: pl.DataFrame
     refused: Sequence[pl.DataFrame]
-    skipped: int
+    skipped: abc.Mapping[str, int]
+    partial: bool = False
+    counts: Counts = field(default_factory=Counts)
+
+    def tell(self, telemetry: Telemetry) -> None:
+        """Tell what was left out, and what is sent in place of what Target cannot do."""
+        for why, count in self.skipped.items():
+            telemetry.skipped(why, count)
+        telemetry.stood_in(*self.counts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,37 +77,55 @@ class Feed:
         reads: whether a topic belongs to it.
         decoder: from bytes to columns.
         mapping: from changes to rows.
-        keep_tombstones: as dead letters; otherwise they are skipped and counted.
+        on_delete: what becomes of deletes, and of records without a value.
+        keys: how the keys of records without a value hold an id; None if they don't.
     """
 
     reads: Callable[[str], bool]
     decoder: Decodes
     mapping: Mapping
-    keep_tombstones: bool
+    on_delete: OnDelete = OnDelete.SKIP
+    keys: ReadsKeys | None = None
 
-    async def read(self, topic: str, frame: pl.DataFrame) -> Read:
+    async def read(self, topic: str, frame: pl.DataFrame, records: Sequence[Record] = ()) -> Read:
         """Make rows of records of one topic; waits for as long as the registry does not answer.
 
         Args:
             topic: where they are from.
             frame: ROW, ASSIGNMENT, OFFSET, VALUE.
+            records: of the chunk, ROW being their index; only for `keys`.
 
         Raises:
             BlockedError: the mapping does not fit a writer schema.
         """
         changes = await self.decoder.decode(topic, frame)
-        rows, refused = await asyncio.to_thread(_map, self.mapping, changes.frames, f"topic {topic}")
+        if self.keys is not None and changes.tombstones.height:
+            changes = await self.keys.deletes(topic, frame, records, changes)
+        return await asyncio.to_thread(self._map, changes, f"topic {topic}")
+
+    def _map(self, changes: Changes, where: str) -> Read:
+        """Rows of all writer schemas together, back in Kafka's order, and what became of the other records."""
+        skipped = Counter(changes.skipped)
+        ruled = [rule(frame, self.on_delete) for frame in changes.frames]
+        mapped = [self.mapping.rows(one.changes, where) for one in ruled]
+        refused = [one.refused for one in mapped] + [one.refused for one in ruled]
         refused.append(changes.unreadable)
-        if not self.keep_tombstones:
-            return Read(rows, refused, changes.tombstones.height)
-        refused.append(changes.tombstones.select(ROW, reason=pl.lit(Reason.TOMBSTONE.value), detail=pl.lit("no value")))
-        return Read(rows, refused, 0)
+        if self.on_delete is OnDelete.DEAD_LETTER:
+            refused.append(_letters(changes.tombstones))
+        else:
+            skipped["tombstone"] += changes.tombstones.height
+        skipped["delete"] += sum(one.skipped for one in ruled)
+        nothing = pl.DataFrame(schema={ASSIGNMENT: pl.UInt32})
+        # Records that became several rows stay together, and in their order.
+        rows = (
+            pl.concat((one.rows for one in mapped), how="diagonal").sort(ROW, maintain_order=True)
+            if mapped
+            else nothing
+        )
+        counts = Counts(*map(sum, zip(*(one.counts for one in mapped), strict=True)))
+        partial = any(one.partial for one in mapped)
+        return Read(rows, refused, {why: count for why, count in skipped.items() if count}, partial, counts)
 
 
-def _map(mapping: Mapping, frames: Iterable[pl.DataFrame], where: str) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
-    """Rows of all writer schemas together, back in Kafka's order, and what the mapping refused."""
-    mapped = [mapping.rows(frame, where) for frame in frames]
-    if not mapped:
-        return pl.DataFrame(schema={ASSIGNMENT: pl.UInt32}), []
-    rows = pl.concat([part.rows for part in mapped], how="diagonal").sort(ROW)
-    return rows, [part.refused for part in mapped]
+def _letters(tombstones: pl.DataFrame) -> pl.DataFrame:
+    return tombstones.select(ROW, reason=pl.lit(Reason.TOMBSTONE.value), detail=pl.lit("no value"))

@@ -138,14 +138,13 @@ class Pipeline:
                 self._source.store(self._ledger.settle(ours))
                 continue
             index, feed = self._feed_of(topic)
-            read = await feed.read(topic, frame)
-            if read.skipped:
-                self._telemetry.skipped("tombstone", read.skipped)
-            lines = await asyncio.to_thread(self._window.lines, index, read.rows)
+            read = await feed.read(topic, frame, chunk.records)
+            lines = await asyncio.to_thread(partial(self._window.lines, index, read.rows, partial=read.partial))
             await self._office.store_records(frame.height, read.refused, chunk.records)
             # Only now, with nothing awaited in between: whatever went away meanwhile must not enter the window.
             spans = self._ledger.take(span for span in chunk.spans if span.assignment.number in numbers)
             self._window.add(index, lines.only({span.assignment.number for span in spans}), spans, self._clock())
+            read.tell(self._telemetry)
             if (feeds := self._window.mergeable()) is not None:
                 self._window.merged(await asyncio.to_thread(merge, feeds))  # unless it changed meanwhile
 

@@ -23,6 +23,32 @@ OFFSET = "#offset"  # Int64: Kafka's offset
 VALUE = "#value"  # Binary, null for a tombstone: the record's value as Kafka holds it
 ID = "#id"  # String: the profile's id
 LINE = "#line"  # String: the encoded cells of a row with a comma between two; empty for no value; never null
+DELETED = "#deleted"  # Boolean, never null: the change is a delete; no column where the shape has none
+_ABSENT = "#absent "
+
+
+SKIPPED = (
+    "tombstone",  # no value, and a setting says so
+    "delete",  # a setting says so
+    "empty",  # no attribute has a value
+    "truncate",  # Debezium: a whole table was emptied, which says nothing of any row
+    "message",  # Debezium: an application's message in PostgreSQL's log
+    "transaction",  # Debezium's own: where a transaction begins and ends
+    "heartbeat",  # Debezium's own
+)  # why records are left out: a closed list, shown in metrics and docs
+
+
+def absent(path: str) -> str:
+    """The column (Boolean, never null) that is true where a change says nothing of a path, rather than null.
+
+    Without that column every null of the path is one that the source said.
+    """
+    return f"{_ABSENT}{path}"
+
+
+def is_absence(column: str) -> bool:
+    """Whether a column marks absence."""
+    return column.startswith(_ABSENT)
 
 
 class Partition(NamedTuple):
@@ -129,6 +155,9 @@ class Reason(StrEnum):
     SCHEMA_UNKNOWN = "schema_unknown"  # the registry does not know the schema id
     UNREADABLE = "unreadable"  # the bytes are no datum of the writer schema
     TOMBSTONE = "tombstone"  # no value, and `on_delete: dead_letter`
+    SHAPE = "shape"  # the record is not laid out as the source's `shape` says
+    DELETED = "deleted"  # a delete, and `on_delete: dead_letter`
+    GAP = "gap"  # Salesforce says that it left changes out
     ID_MISSING = "id_missing"  # null or empty
     ID_TOO_LONG = "id_too_long"  # over 128 characters
     ID_FORBIDDEN = "id_forbidden"  # holds a character that Target cannot take in an id

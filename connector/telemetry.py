@@ -105,7 +105,10 @@ class Telemetry(Protocol):
         """So many records are in the dead-letter topic now."""
 
     def skipped(self, why: str, count: int) -> None:
-        """So many records were left out by a setting, or had nothing to say: `tombstone`, `empty`."""
+        """So many records were left out, by why: a name of `connector.records.SKIPPED`."""
+
+    def stood_in(self, deletes: int, nulls_left: int, nulls_sent: int) -> None:
+        """So many rows are sent for deletes; so many nulls are left as they are, for so many the sentinel is sent."""
 
     def called(self, outcome: str, seconds: float, size_bytes: int) -> None:
         """One call to Target: its outcome (a name of `target.answer.Outcome`), time and body size."""
@@ -166,6 +169,9 @@ class Silent:
         """See Telemetry."""
 
     def skipped(self, why: str, count: int) -> None:
+        """See Telemetry."""
+
+    def stood_in(self, deletes: int, nulls_left: int, nulls_sent: int) -> None:
         """See Telemetry."""
 
     def called(self, outcome: str, seconds: float, size_bytes: int) -> None:

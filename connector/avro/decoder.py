@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
@@ -45,11 +45,15 @@ class Changes:
             schema lacks has no column. Types as `connector.avro.scalars` and `connector.avro.schema` list them.
         unreadable: ROW (UInt32), `reason` and `detail` (String) of the records that could not be read, by ROW.
         tombstones: ROW (UInt32) of the records without a value.
+        writers: the writer schema of each frame; none where a shape has made the frames.
+        skipped: how many records were left out, by why: those that a shape knows to be about no profile.
     """
 
     frames: Sequence[pl.DataFrame]
     unreadable: pl.DataFrame
     tombstones: pl.DataFrame
+    writers: Sequence[Schema] = ()
+    skipped: Mapping[str, int] = field(default_factory=dict)
 
 
 class Decoder:
@@ -108,7 +112,8 @@ class Decoder:
         for why, count in singly.items():
             self._telemetry.read_singly(why, count)
         unreadable += [faults for _, faults in decoded]
-        return Changes([rows for rows, _ in decoded], pl.concat(unreadable).sort(ROW), tombstones)
+        frames, writers = [rows for rows, _ in decoded], [reader.schema for reader, _ in readable]
+        return Changes(frames, pl.concat(unreadable).sort(ROW), tombstones, writers)
 
     async def newest(self, topic: str) -> dict[str, pl.DataType] | None:
         """Tell what the newest schema of a topic offers, for the check of a mapping at start.

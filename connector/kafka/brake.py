@@ -9,6 +9,10 @@ from __future__ import annotations
 import copy
 from collections import deque
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from connector.records import Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +54,16 @@ class Brake:
     when the brake tripped is settled once it is accepted.
     """
 
-    def __init__(self, limits: BrakeLimits, released: int = 0) -> None:
+    def __init__(self, limits: BrakeLimits, released: int = 0, holds: frozenset[Reason] = frozenset()) -> None:
         """A brake that has counted nothing yet.
 
         Args:
             limits: when it trips.
             released: for so many records from now on it neither trips nor counts, as a human has decided that they
                 are truly bad; whole lists, so it may be one list more. Each is let through both times.
+            holds: reasons of which a human is to decide before any record is a dead letter, however few.
         """
+        self._holds = holds
         self._limits = limits
         self._in = _Slide(limits.of)
         self._out = _Slide(limits.of)
@@ -67,6 +73,10 @@ class Brake:
     def released(self) -> bool:
         """Whether the records of the next batch are let through."""
         return self._released_out > 0
+
+    def holds(self, reason: Reason) -> bool:
+        """Whether no record that comes in next may become a dead letter of this reason."""
+        return reason in self._holds and self._released_in <= 0
 
     def trips(self, records: int, bad: int) -> bool:
         """Count `records` that came in, of which `bad` are to be dead letters; whether that is too many."""

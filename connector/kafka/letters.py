@@ -103,8 +103,12 @@ class Letter:
 
     @property
     def gone(self) -> bool:
-        """Whether the record was gone from Kafka before its letter was written: a letter without content."""
-        return self.value_bytes is None and self.reason != Reason.TOMBSTONE
+        """Whether the record was gone from Kafka before its letter was written: a letter without content.
+
+        That can be of records only which Target refused, as they are read again; without a value these have a key.
+        """
+        refused = self.reason in {Reason.REFUSED, Reason.ROW_TOO_LARGE}
+        return refused and self.value_bytes is None and self.key is None
 
 
 def read(ranges: Ranges, topic: str, since_ms: int | None = None) -> Iterator[Letter | Position]:

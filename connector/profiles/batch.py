@@ -47,7 +47,8 @@ class Heap:
         """Put newer lines below; where they bring attributes or have them in another order, all get one order."""
         names = (*self.names, *(name for name in lines.names if name not in self.names))
         held = (relaid(frame, self.names, names) for frame in self.frames)
-        return replace(self, names=names, frames=few((*held, relaid(lines.stack, lines.names, names))))
+        events = self.events if lines.whole else Events.PARTIAL
+        return replace(self, events=events, names=names, frames=few((*held, relaid(lines.stack, lines.names, names))))
 
     def merged(self) -> Heap:
         """Make one frame with each id once."""

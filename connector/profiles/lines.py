@@ -33,11 +33,13 @@ class Lines:
         names: the attributes, in the order of the cells of a line.
         stack: ID (encoded), ASSIGNMENT, OFFSET, LINE, in Kafka's order.
         trail: ID (encoded), ASSIGNMENT, OFFSET of every record, also of those that a newer one of the chunk replaced.
+        whole: a line says all of its profile that the feed knows; otherwise an empty cell says nothing.
     """
 
     names: tuple[str, ...]
     stack: pl.DataFrame
     trail: pl.DataFrame
+    whole: bool
 
     def only(self, assignments: Collection[int]) -> Lines:
         """Leave out what came in by other assignments."""
@@ -59,15 +61,15 @@ def lined(
         whole: the newest row of an id replaces older ones, which then need not be encoded.
     """
     if rows.is_empty():
-        return Lines((), NOTHING, NOTHING.select(KEYS))
+        return Lines((), NOTHING, NOTHING.select(KEYS), whole)
     every = (*names, *(name for name in rows.columns if name not in {ROW, *KEYS, *names}))
     trail, kept = encode(rows.select(KEYS)), rows.drop(ROW, *KEYS)
     stack = trail
     if whole and not (newest := rows[ID].is_last_distinct()).all():
         stack, kept = trail.filter(newest), kept.filter(newest)
     if not kept.width:
-        return Lines(every, stack.with_columns(pl.lit(filler(every)).alias(LINE)), trail)
-    return Lines(every, stack.with_columns(encode(kept).select(joined(every, kept.columns))), trail)
+        return Lines(every, stack.with_columns(pl.lit(filler(every)).alias(LINE)), trail, whole)
+    return Lines(every, stack.with_columns(encode(kept).select(joined(every, kept.columns))), trail, whole)
 
 
 def joined(names: Sequence[str], present: Sequence[str]) -> pl.Expr:

@@ -9,20 +9,23 @@ from __future__ import annotations
 
 import difflib
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
 from connector.errors import BlockedError, SettingError
+from connector.profiles.stand_ins import StandIns
 from connector.profiles.text import branches, is_union, text, unsupported
-from connector.records import ASSIGNMENT, ID, OFFSET, ROW, Reason
+from connector.records import ASSIGNMENT, DELETED, ID, OFFSET, ROW, Reason, is_absence
 
 if TYPE_CHECKING:
     from collections import abc
 
     from polars._typing import SchemaDict
+
+    from connector.profiles.stand_ins import Counts
 
 # The documents give 60, 128 and 256 for an id; 128 satisfies all that are current (Adobe's limits page says 256,
 # at.js getOffers 128). Names: 128 (the same page).
@@ -69,10 +72,14 @@ class Mapped:
         rows: ROW, ASSIGNMENT, OFFSET, ID (String, never null), then one String column per attribute in the order of
             the mapping; null means "leave unchanged". In the order of the changes.
         refused: ROW, "reason" (a code of Reason), "detail" (names attributes, never a value); one line per record.
+        partial: there may be a change that says nothing of some attribute, so that the older value stands.
+        counts: what the stand-ins came to.
     """
 
     rows: pl.DataFrame
     refused: pl.DataFrame
+    partial: bool
+    counts: Counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +90,13 @@ class Mapping:
         id: dotted path of the id.
         attributes: path by Target's name; None takes every field but the id, under its path as the name.
         unsafe_text: what to do with separators inside a value.
+        stand_ins: what is sent for a delete and for a null.
     """
 
     id: str
     attributes: abc.Mapping[str, str] | None
     unsafe_text: UnsafeText = UnsafeText.DEAD_LETTER
+    stand_ins: StandIns = field(default_factory=StandIns)
 
     @property
     def paths(self) -> abc.Sequence[str] | None:
@@ -115,31 +124,36 @@ class Mapping:
 
         Args:
             changes: ROW (UInt32), ASSIGNMENT, OFFSET, then one column per path. An attribute's path without a
-                column (a writer schema without that field) gives null.
+                column (a writer schema without that field) gives null. Beside these there may be DELETED, and marks
+                of absence (`connector.records.absent`).
             where: what the user knows the changes by, for the error.
 
         Raises:
             BlockedError: this schema lacks the id, or has an attribute that cannot be sent.
         """
         if self.id not in changes.columns:
-            raise BlockedError(f"{where}: {_missing(self.id, changes.drop(ROW, ASSIGNMENT, OFFSET).schema)}")
+            raise BlockedError(f"{where}: {_missing(self.id, _paths_in(changes.schema))}")
         if misfit := self._misfit(changes.schema):
             raise BlockedError(f"{where}: {misfit}")
         pairs = {ID: self.id, **self._attributes_in(changes.schema)}
-        rows = changes.select(ROW, ASSIGNMENT, OFFSET, *_texts(pairs, changes.schema))
+        rows = changes.select(
+            ROW, ASSIGNMENT, OFFSET, *_texts(pairs, changes.schema), *self.stand_ins.marks(changes, list(pairs))
+        )
         rows = rows.with_columns(_cleaned(name, self.unsafe_text) for name in pairs)
         refused = _bad_ids(rows, self.id)
         if self.unsafe_text is UnsafeText.DEAD_LETTER:
             refused = refused.vstack(_unsafe(rows, _may_hold_separators(pairs, changes.schema)))
-        if refused.is_empty():
-            return Mapped(rows, refused)
-        refused = refused.unique(subset=ROW, keep="first", maintain_order=True).sort(ROW)
-        return Mapped(rows.filter(~pl.col(ROW).is_in(refused[ROW].implode())), refused)
+        if refused.height:
+            refused = refused.unique(subset=ROW, keep="first", maintain_order=True).sort(ROW)
+            rows = rows.filter(~pl.col(ROW).is_in(refused[ROW].implode()))
+        known = {name: path for name, path in pairs.items() if path in changes.columns and name != ID}
+        rows, counts = self.stand_ins.complete(rows, known)
+        return Mapped(rows, refused, any(map(is_absence, changes.columns)), counts)
 
     def _attributes_in(self, dtypes: abc.Mapping[str, pl.DataType]) -> abc.Mapping[str, str]:
         if self.attributes is not None:
             return self.attributes
-        return {path: path for path in dtypes if path != self.id and path not in (ROW, ASSIGNMENT, OFFSET)}
+        return {path: path for path in _paths_in(dtypes) if path != self.id}
 
     def _misfit(self, dtypes: abc.Mapping[str, pl.DataType]) -> str | None:
         """The first type or name that does not fit; a path without a type is passed over."""
@@ -153,6 +167,11 @@ class Mapping:
             if path in dtypes and (problem := unsupported(dtypes[path])):
                 return f"attribute `{name}`: `{path}` {problem}"
         return None
+
+
+def _paths_in(dtypes: abc.Mapping[str, pl.DataType]) -> abc.Mapping[str, pl.DataType]:
+    """What of a frame, or of a schema, is no bookkeeping of ours."""
+    return {path: dtype for path, dtype in dtypes.items() if not path.startswith("#")}
 
 
 def check_name(name: str) -> str | None:
@@ -195,6 +214,8 @@ def _missing(path: str, dtypes: abc.Mapping[str, pl.DataType]) -> str:
 def _texts(pairs: abc.Mapping[str, str], dtypes: abc.Mapping[str, pl.DataType]) -> abc.Iterator[pl.Expr]:
     for name, path in pairs.items():
         held = text(pl.col(path), dtypes[path]) if path in dtypes else pl.lit(None, dtype=pl.String)
+        if DELETED in dtypes and name != ID:  # whatever a deleted row still holds is neither sent nor judged
+            held = pl.when(~pl.col(DELETED)).then(held)
         yield held.alias(name)
 
 

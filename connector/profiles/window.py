@@ -132,15 +132,17 @@ class Window:
         """How many bytes they make at most in a body, without the header."""
         return self._totals.size_bytes + self._pile_bytes + self._pile_rows * (len(self._feed_of) + 1)
 
-    def lines(self, feed: int, rows: pl.DataFrame) -> Lines:
+    def lines(self, feed: int, rows: pl.DataFrame, *, partial: bool = False) -> Lines:
         """Make of rows what `add` takes; may run in any thread while anything else is called.
 
         Args:
             feed: index of the feed that they are of.
             rows: as `Mapped.rows`, in Kafka order; the columns do not matter if there are none.
+            partial: whether there may be a row whose null means "the older value stands", whatever the feed's events
+                are; then the window that it is added to merges that feed by attribute from there on.
         """
         held = self._feeds[feed]  # only the order of its names matters, and `add` does not rely on it
-        return lined(rows, held.names, self._encode, whole=held.events is Events.FULL)
+        return lined(rows, held.names, self._encode, whole=held.events is Events.FULL and not partial)
 
     def add(self, feed: int, lines: Lines, spans: Sequence[Span], now: float) -> None:
         """Take lines in.

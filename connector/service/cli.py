@@ -26,7 +26,7 @@ from connector.service.dead_letters import commands as dead_letters
 from connector.service.demo import demo as play
 from connector.service.demo import feed, real_feed
 from connector.service.demo.simulated_target import simulate
-from connector.service.demo.stage import MAX_EVENTS, MIN_CUSTOMERS
+from connector.service.demo.stage import MAX_ENVELOPED_EVENTS, MAX_EVENTS, MIN_CUSTOMERS
 from connector.service.init.command import init
 from connector.service.options import Config  # noqa: TC001 (typer reads the annotations)
 from connector.service.secret_files import read_secret
@@ -115,13 +115,19 @@ def demo(
         int, typer.Option("--customers", min=MIN_CUSTOMERS, help="Customers who change.")
     ] = 20_000,
     seed: Annotated[int, typer.Option(help="Another one gives other customers.")] = 1,
+    shape: Annotated[
+        Literal["flat", "debezium"],
+        typer.Option(help="How changes are laid out; `debezium` has deletes too, and fewer events fit."),
+    ] = "flat",
 ) -> None:
     """Show the whole road in one process, against a simulated Target, and prove the outcome.
 
     Needs nothing else: the broker, the schema registry and Target are in the process. Ends with a verdict; exit code
     1 if a promise was broken.
     """
-    options = play.DemoOptions(event_count, customer_count, seed, keep)
+    if shape == "debezium" and event_count > MAX_ENVELOPED_EVENTS:
+        raise SettingError(f"--events: {MAX_ENVELOPED_EVENTS} at most with --shape debezium")
+    options = play.DemoOptions(event_count, customer_count, seed, keep, shape)
     raise typer.Exit(uvloop.run(play.main(options)))
 
 

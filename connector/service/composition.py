@@ -14,14 +14,10 @@ from typing import TYPE_CHECKING
 from confluent_kafka import Consumer, KafkaException
 
 from connector.avro import proof
-from connector.avro.decoder import Decoder
 from connector.avro.registry import Registry
 from connector.avro.registry_access import RegistryOptions
-from connector.avro.stores import SchemaFile
-from connector.avro.wire import Framing
 from connector.dead_letter_office import DeadLetterOffice
 from connector.errors import SettingError
-from connector.feeds import Feed
 from connector.kafka import properties as librdkafka
 from connector.kafka.brake import Brake, BrakeLimits
 from connector.kafka.causes import plain
@@ -30,12 +26,13 @@ from connector.kafka.dead_letters import DeadLetterTopic
 from connector.kafka.offsets import Ledger
 from connector.kafka.reread import Reread
 from connector.kafka.source import Source, SourceOptions
-from connector.kafka.topics import TopicWatch, reads
+from connector.kafka.topics import TopicWatch
 from connector.pipeline import Pipeline
-from connector.profiles.mapping import Mapping, UnsafeText
 from connector.profiles.merging import Events
 from connector.profiles.window import Limits, Window
+from connector.records import Reason
 from connector.service.secret_files import has_lines, read_secret
+from connector.service.source_side import make_feed
 from connector.service.target_side import TargetSide, make_target_side
 from connector.target.encoding import Encoder
 
@@ -46,8 +43,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from connector.avro.stores import SchemaStore
+    from connector.feeds import Feed
     from connector.kafka.topics import TopicState
-    from connector.service.sections import RegistrySettings, SourceSettings
+    from connector.service.sections import RegistrySettings
     from connector.service.settings import Settings
     from connector.telemetry import Telemetry
 
@@ -169,7 +167,9 @@ def _window(settings: Settings) -> Window:
 
 def _brake(settings: Settings, released: int) -> Brake:
     brake = settings.dead_letters.brake
-    return Brake(BrakeLimits(brake.share, brake.of, brake.at_least), released)
+    blocks = any(source.gaps == "block" for source in settings.sources)
+    holds = frozenset({Reason.GAP}) if blocks else frozenset[Reason]()
+    return Brake(BrakeLimits(brake.share, brake.of, brake.at_least), released, holds)
 
 
 def consumer_properties(settings: Settings) -> dict[str, Any]:
@@ -195,23 +195,7 @@ def make_feeds(
     """
     store = schemas or _registry(settings, telemetry, opened)
     telemetry.columns(why_not := proof.failure())
-    return [_feed(source, store, telemetry, fast=why_not is None) for source in settings.sources]
-
-
-def _feed(source: SourceSettings, registry: SchemaStore | None, telemetry: Telemetry, *, fast: bool) -> Feed:
-    schemas = SchemaFile.load(source.schema_file) if source.schema_file is not None else registry
-    if schemas is None:
-        raise SettingError("registry.url: missing; a source with the framing confluent needs it")
-    attributes = None if source.attributes == "all" else source.attributes
-    mapping = Mapping(source.id, attributes, UnsafeText(source.unsafe_text))
-    return Feed(
-        reads=partial(reads, source.topics),
-        decoder=Decoder(
-            framing=Framing(source.framing), schemas=schemas, paths=mapping.paths, fast=fast, telemetry=telemetry
-        ),
-        mapping=mapping,
-        keep_tombstones=source.on_delete == "dead_letter",
-    )
+    return [make_feed(source, store, telemetry, fast=why_not is None) for source in settings.sources]
 
 
 def _registry(settings: Settings, telemetry: Telemetry, opened: AsyncExitStack) -> Registry | None:

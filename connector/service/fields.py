@@ -152,17 +152,33 @@ def _batch_size(given: object) -> int:
     return size_bytes
 
 
-def _not_yet(later: Mapping[str, str]) -> BeforeValidator:
-    """Tells of a value that the contract knows and this version does not."""
-
-    def check(value: object) -> object:
-        remedy = later.get(value) if isinstance(value, str) else None
-        refuse([f"{value} is not supported yet; write {remedy}"] if remedy else [])
-        return value
-
-    return BeforeValidator(check)
+def _texts(value: object) -> object:
+    """What is sent as it stands, by Target's names; checked as a whole, as attributes are."""
+    if not isinstance(value, Mapping):
+        raise ValueError("must be a map of Target's names to texts, such as {status: gone}")  # noqa: TRY004 (pydantic's)
+    named = {f"{one_line(name)}: ": (check_name(str(name)), _sent_problem(text)) for name, text in value.items()}
+    refuse(name + problem for name, found in named.items() for problem in found if problem)
+    return value
 
 
+def _flag(value: object) -> object:
+    """`true` and `1` as YAML reads them are texts like any other."""
+    return librdkafka.as_text(value) if isinstance(value, bool | int) else value
+
+
+def _sent(value: str) -> str:
+    refuse([_sent_problem(value)])
+    return value
+
+
+def _sent_problem(text: object) -> str | None:
+    """Why a text could not be sent just so."""
+    if not isinstance(text, str):
+        return "must be text; put it in quotes"
+    return None if text.strip() and text.isprintable() and "," not in text else "must be one line without a comma"
+
+
+_ANY_WORD: Final = {"type": ["string", "number", "boolean"], "examples": ["true"]}
 Text = Annotated[str, AfterValidator(_one_line)]
 FieldPath = Annotated[str, AfterValidator(_path)]
 Client = Annotated[str, AfterValidator(_client)]
@@ -173,8 +189,10 @@ Url = Annotated[str, AfterValidator(_url)]
 TargetUrl = Annotated[str, AfterValidator(_target_url)]
 Count = Annotated[int, BeforeValidator(_no_truth_value)]
 Share = Annotated[float, BeforeValidator(_no_truth_value)]
-Shape = Annotated[Literal["flat"], _not_yet({"debezium": "flat"})]
 Attributes = Annotated[Mapping[str, str] | Literal["all"], BeforeValidator(_attributes)]
+Flag = Annotated[str, BeforeValidator(_flag), WithJsonSchema(_ANY_WORD)]
+Sent = Annotated[str, AfterValidator(_sent)]
+Texts = Annotated[Mapping[str, str], BeforeValidator(_texts)]
 Properties = Annotated[
     Mapping[str, str],
     BeforeValidator(_librdkafka_values),

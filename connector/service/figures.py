@@ -117,9 +117,25 @@ METRICS: Final = (
     Metric(
         "target_connector_records_skipped_total",
         "counter",
-        "Records left out by a setting (`tombstone`), or because they had nothing to say (`empty`).",
-        "A sudden rise of `empty`: the source no longer fills the mapped fields.",
+        "Records left out by a setting (`tombstone`, `delete`), as they had nothing to say (`empty`), or as they are "
+        "about no profile (`truncate`, `message`, `transaction`, `heartbeat`).",
+        "A sudden rise of `empty`: the source no longer fills the mapped fields. `truncate`: the table's profiles stay "
+        "in Target.",
         labels=("why",),
+    ),
+    Metric(
+        "target_connector_deletes_sent_total",
+        "counter",
+        "Deletes for which rows with the attributes of `deleted` are sent (`on_delete: send`).",
+        "Compare with the deletes of the source; activities must look at these attributes.",
+    ),
+    Metric(
+        "target_connector_nulls_total",
+        "counter",
+        "Values that the source says are null or empty text: `left`, so that Target keeps the older value, or sent as "
+        "the `sentinel` (`on_null`).",
+        "Many `left` in attributes that a customer may clear: Target keeps what is gone; set `on_null`.",
+        labels=("outcome",),
     ),
     Metric(
         "target_connector_target_calls_total",

@@ -210,6 +210,11 @@ class Tee:
         for listener in self._listeners:
             listener.skipped(why, count)
 
+    def stood_in(self, deletes: int, nulls_left: int, nulls_sent: int) -> None:
+        """See Telemetry."""
+        for listener in self._listeners:
+            listener.stood_in(deletes, nulls_left, nulls_sent)
+
     def called(self, outcome: str, seconds: float, size_bytes: int) -> None:
         """See Telemetry."""
         for listener in self._listeners:

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 
 from connector.avro.reading import Singly
 from connector.profiles.window import Due
-from connector.records import Reason
+from connector.records import SKIPPED, Reason
 from connector.service.figures import METRICS
 from connector.target.answer import Outcome
 from connector.target.following import REFUSED_ADDRESS
@@ -53,6 +53,8 @@ class Metrics:
         self._lost = self._counter("target_connector_records_lost_total")
         self._dead_letters = self._counter("target_connector_dead_letters_total")
         self._skipped = self._counter("target_connector_records_skipped_total")
+        self._deletes = self._counter("target_connector_deletes_sent_total")
+        self._nulls = self._counter("target_connector_nulls_total")
         self._calls = self._counter("target_connector_target_calls_total")
         self._call_seconds = self._histogram("target_connector_target_call_seconds")
         self._body_bytes = self._histogram("target_connector_target_body_bytes")
@@ -82,10 +84,12 @@ class Metrics:
             self._dead_letters.labels(reason)
         for outcome in Outcome:
             self._calls.labels(outcome)
-        for why in ("tombstone", "empty"):
+        for why in SKIPPED:
             self._skipped.labels(why)
         for singly in Singly:
             self._singly.labels(singly)
+        for fate in ("left", "sentinel"):
+            self._nulls.labels(fate)
         for part in Part:
             self._trouble.labels(part)
         for due in Due:
@@ -153,6 +157,12 @@ class Metrics:
     def skipped(self, why: str, count: int) -> None:
         """See Telemetry."""
         self._skipped.labels(why).inc(count)
+
+    def stood_in(self, deletes: int, nulls_left: int, nulls_sent: int) -> None:
+        """See Telemetry."""
+        self._deletes.inc(deletes)
+        self._nulls.labels("left").inc(nulls_left)
+        self._nulls.labels("sentinel").inc(nulls_sent)
 
     def called(self, outcome: str, seconds: float, size_bytes: int) -> None:
         """See Telemetry."""

@@ -42,6 +42,18 @@ REASONS: Final[Mapping[Reason, Meaning]] = {
         "The record has no value, and the source says `on_delete: dead_letter`.",
         "Delete the profile by Target's own means, if that is what it asks for. A replay changes nothing.",
     ),
+    Reason.SHAPE: Meaning(
+        "The record is not laid out as the source's `shape` says; the detail says in what.",
+        "Correct `shape`, or mend the producer; then replay.",
+    ),
+    Reason.DELETED: Meaning(
+        "The record is a delete, and the source says `on_delete: dead_letter`.",
+        "Delete the profile by Target's own means. A replay changes nothing, unless `on_delete` is `send` by then.",
+    ),
+    Reason.GAP: Meaning(
+        "Salesforce says that changes of these records, or of any, are missing: the event holds none (`GAP_…`).",
+        "Let the source send these records anew. A replay changes nothing.",
+    ),
     Reason.ID_MISSING: Meaning(
         "The field of the id is null or empty.",
         "Mend the producer, or correct the source's `id`; then replay.",

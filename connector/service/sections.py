@@ -86,53 +86,6 @@ class RegistrySettings(Section):
         return self
 
 
-class SourceSettings(Section):
-    """One feed: some topics whose records have the same meaning."""
-
-    topics: tuple[fields.Topic, ...] = Field(
-        min_length=1, description="Names, or POSIX regular expressions that begin with `^`."
-    )
-    framing: Literal["confluent", "plain"] = Field(
-        default="confluent",
-        description="Where a record's schema is found: by the id before its datum (`confluent`), or in `schema_file`.",
-    )
-    schema_file: Path | None = Field(
-        default=None, description="The Avro schema (`.avsc`) of all records, for `framing: plain`."
-    )
-    shape: fields.Shape = Field(
-        default="flat", description="How a change is laid out: `flat` is the fields of the profile themselves."
-    )
-    events: Literal["full", "partial"] = Field(
-        default="full",
-        description="`full`: each record holds all that the source knows of the profile. `partial`: only what changed.",
-    )
-    id: fields.FieldPath = Field(description="Path of the field that holds the profile's id.")
-    attributes: fields.Attributes = Field(
-        description="Target's name of each attribute and the path of its field; or `all`."
-    )
-    unsafe_text: Literal["dead_letter", "replace", "encode"] = Field(
-        default="dead_letter",
-        description="What happens to a record with a comma or line break in a value: it becomes a dead letter, or a "
-        "space takes their place, or they are sent percent-encoded (only where Target was seen to take it).",
-    )
-    on_delete: Literal["skip", "dead_letter"] = Field(
-        default="skip",
-        description="What happens to a record without a value. As Target cannot delete an attribute, the record is "
-        "left out and counted, or becomes a dead letter.",
-    )
-
-    @model_validator(mode="after")
-    def _schema_is_given(self) -> Self:
-        plain = self.framing == "plain"
-        fields.refuse(
-            [
-                "framing plain needs schema_file; name the .avsc file" if plain and not self.schema_file else None,
-                "schema_file is only for framing plain; leave one out" if self.schema_file and not plain else None,
-            ]
-        )
-        return self
-
-
 class WindowSettings(Section):
     """When collected rows become a batch: at the first of the three limits."""
 

@@ -18,10 +18,10 @@ from connector.service.sections import (
     RegistrySettings,
     Section,
     ServiceSettings,
-    SourceSettings,
     TargetSettings,
     WindowSettings,
 )
+from connector.service.sources import SourceSettings
 
 
 class Settings(Section):
@@ -38,11 +38,15 @@ class Settings(Section):
     @model_validator(mode="after")
     def _parts_agree(self) -> Self:
         problems: list[str] = []
-        framed = [number for number, source in enumerate(self.sources) if source.framing == "confluent"]
+        framed = [
+            number for number, source in enumerate(self.sources) if "confluent" in {source.framing, source.key_framing}
+        ]
         if framed and self.registry is None:
             problems.append(f"registry.url: missing; sources[{framed[0]}] has the framing confluent, which needs it")
         problems.extend(f"sources: {problem}" for problem in topics.claimed_twice([one.topics for one in self.sources]))
         problems.extend(f"sources: {problem}" for problem in self._attributes_claimed_twice())
+        if len({source.gaps for source in self.sources if source.shape.startswith("salesforce")}) > 1:
+            problems.append("sources: gaps must be the same in all of Salesforce's sources; write dead_letter or block")
         looped = [topic for one in self.sources for topic in one.topics if reads([topic], self.dead_letters.topic)]
         problems.extend(f"sources: {topic} would read the dead letters again; leave them out" for topic in looped)
         interval_s = librdkafka.max_poll_interval_s(self.kafka.properties)
@@ -58,7 +62,7 @@ class Settings(Section):
         """Two sources that write one attribute would overwrite each other in no order that can be told."""
         owners: dict[str, list[int]] = {}
         for number, source in enumerate(self.sources):
-            for name in () if source.attributes == "all" else source.attributes:
+            for name in {**({} if source.attributes == "all" else source.attributes), **source.deleted}:
                 owners.setdefault(name, []).append(number)
         return [
             f"attribute {name} is written by sources[{one[0]}] and sources[{one[1]}]; leave it in one of them"

@@ -138,6 +138,19 @@ def test_a_candidate_schema_that_breaks_the_mapping(tmp_path: Path) -> None:
     assert "→ keep what the mapping needs" in told
 
 
+@pytest.mark.parametrize("candidate", [True, False], ids=["a file", "a topic"])
+async def test_a_tools_own_records_need_no_mapping(tmp_path: Path, *, candidate: bool) -> None:
+    """A topic of Debezium's transactions among the source's is well, not a schema without the id."""
+    fields = [{"name": name, "type": "string"} for name in ("status", "id", "event_count")]
+    file = tmp_path / "own.avsc"
+    file.write_text(json.dumps({"type": "record", "name": "TransactionMetadataValue", "fields": fields}))
+    source = {"sources__shape": "debezium", "sources__framing": "plain", "sources__schema_file": str(file)}
+    settings = Settings.model_validate(changed(minimal(), source))
+    asked = schema_side.candidate(settings, file, None) if candidate else schema_side.look(settings, ["crm.customers"])
+    (found,) = await asked
+    assert (found.state, "about no profile" in found.text) == (State.WELL, True)
+
+
 def test_what_is_found_is_told_to_programs(tmp_path: Path) -> None:
     """As JSON, one object for each thing."""
     code, told = check(tmp_path, "--json")

@@ -248,3 +248,26 @@ async def test_a_partition_that_began_anew_gives_no_other_record() -> None:
     await office.store_rows(refused("a"), BATCH)
     assert asked == [(P0, 10)]
     assert [(one.record.partition(), one.record.offset()) for one in kept.letters] == [(0, 10), (1, 7)]
+
+
+async def test_a_held_reason_waits_for_a_human_and_then_passes() -> None:
+    """A gap blocks where a setting says so, at the first one, naming kind and place; once released it is a letter."""
+    kept, gap = Kept(), [pl.DataFrame({ROW: [0], "reason": ["gap"], "detail": ["the event says GAP_UPDATE"]})]
+    holds = frozenset({Reason.GAP})
+    office = DeadLetterOffice(kept, Brake(BrakeLimits(), holds=holds), lambda _: [], Silent())
+    with pytest.raises(BrakeError, match=r"a setting says to block here: .*GAP_UPDATE: 1; at crm/0 offset 10; mend"):
+        await office.store_records(1, gap, [Gone(P0, 10)])
+    assert kept.letters == []
+    released = DeadLetterOffice(kept, Brake(BrakeLimits(), 1, holds), lambda _: [], Silent())
+    await released.store_records(1, gap, [Gone(P0, 10)])
+    assert [one.reason for one in kept.letters] == [Reason.GAP]
+
+
+@pytest.mark.parametrize("reason", [Reason.TOMBSTONE, Reason.DELETED, Reason.GAP])
+async def test_what_a_setting_sends_to_the_letters_never_trips_the_brake(reason: Reason) -> None:
+    """A nightly purge of the source is no misconfiguration of ours, however many deletes it brings."""
+    kept, limits = Kept(), BrakeLimits(share=0.01, of=100, at_least=1)
+    office = DeadLetterOffice(kept, Brake(limits), lambda _: [], Silent())
+    ruled = pl.DataFrame({ROW: range(100), "reason": [reason.value] * 100, "detail": ["x"] * 100})
+    await office.store_records(100, [ruled], [Gone(P0, offset) for offset in range(100)])
+    assert len(kept.letters) == 100

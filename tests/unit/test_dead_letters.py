@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -182,3 +183,20 @@ def test_the_page_shows_commands_that_exist() -> None:
         assert set(re.findall(r"--[a-z-]+", rest)) <= known
     every = {option for one in commands.values() for parameter in one.params for option in parameter.opts}
     assert set(re.findall(r"`(--[a-z-]+)`", page)) <= every
+
+
+@pytest.mark.parametrize(
+    ("reason", "key", "value_bytes", "gone"),
+    [
+        pytest.param(Reason.REFUSED, None, None, True, id="refused by Target, and not there when read again"),
+        pytest.param(Reason.REFUSED, b"anna", None, False, id="a delete by its key that Target refused"),
+        pytest.param(Reason.ROW_TOO_LARGE, None, 3, False, id="too large, without a key"),
+        pytest.param(Reason.TOMBSTONE, None, None, False, id="a record without a value or a key"),
+        pytest.param(Reason.ID_MISSING, None, None, False, id="the same where its key should hold the id"),
+    ],
+)
+def test_a_record_without_a_value_is_not_one_that_is_gone(
+    reason: str, key: bytes | None, value_bytes: int | None, *, gone: bool
+) -> None:
+    """Only of what Target refused are the records read again, so only they can be gone by then."""
+    assert replace(letter(1, key=key, reason=reason), value_bytes=value_bytes).gone == gone

@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import fastavro
 import pytest
@@ -16,7 +16,17 @@ from rich.console import Console
 
 from connector.records import Reason
 from connector.service.demo.evidence import Evidence, Letter
-from connector.service.demo.feed import SCHEMA_FILES, TOPIC, Feed, FeedOptions, Message, Writer, schema_text
+from connector.service.demo.feed import (
+    DELETED,
+    SCHEMA_FILES,
+    TOPIC,
+    Feed,
+    FeedOptions,
+    Message,
+    Writer,
+    registered_text,
+    schema_text,
+)
 from connector.service.demo.panel import line, panel
 from connector.service.demo.progress import Figures, Progress, Rate
 from connector.service.demo.screen import Screen
@@ -86,6 +96,24 @@ def test_a_good_record_says_what_its_change_says(version: int) -> None:
         if message.change:
             assert message.value[:5] == b"\x00\x00\x00\x00\x07"
             assert fastavro.schemaless_reader(io.BytesIO(message.value[5:]), schema) == message.change
+
+
+def test_the_envelope_holds_the_change_and_some_deletes() -> None:
+    """In Debezium's shape the row is in `after`; now and then a customer goes, with what it was in `before`."""
+    feed, row = Feed(FeedOptions(2_000, 500, 1, 1.0, "debezium")), schema_text(SCHEMA_FILES[1])
+    schema = fastavro.parse_schema(json.loads(registered_text(row, "debezium")))
+    deletes = 0
+    for message in feed.messages(2_000, Writer(row, 7, "debezium")):
+        if message.change is None:
+            continue
+        datum: Any = fastavro.schemaless_reader(io.BytesIO(message.value[5:]), schema, None)
+        if datum["op"] == "d":
+            deletes += 1
+            assert message.change == {"customer_id": datum["before"]["customer_id"], **DELETED}
+        else:
+            assert (datum["before"], datum["after"]) == (None, message.change)
+            assert datum["op"] == ("c" if message.change["version"] == 1 else "u")
+    assert 15 < deletes < 25
 
 
 def test_version_two_is_version_one_and_a_field_with_a_default() -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -12,13 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from connector.avro.shapes.detection import detect
 from connector.errors import FatalError, SettingError
 from connector.service import cli
 from connector.service.init import command, proposal
 from connector.service.loading import load
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from tests.samples.files import SAMPLES
 
 PLACE = proposal.Place("crm.customers", "broker-1:9092", "http://registry:8081", "acme")
 CUSTOMER: dict[str, Any] = {
@@ -63,6 +63,40 @@ def test_a_schema_becomes_settings(tmp_path: Path) -> None:
     assert CliRunner().invoke(cli.app, ["check", "--config", str(output), "--schema", str(schema)]).exit_code == 0
 
 
+@pytest.mark.parametrize(
+    ("name", "shape", "chosen"),
+    [
+        ("debezium-mysql", "debezium", "customer_id"),
+        ("debezium-sqlserver", "debezium", "ContactId"),
+        ("debezium-unwrapped", "debezium-unwrapped", "customer_id"),
+        ("salesforce", "salesforce", "ChangeEventHeader.recordIds"),
+        ("salesforce-connect", "salesforce-connect", "Id"),
+        ("jdbc", "flat", "id"),
+    ],
+)
+def test_the_shape_is_proposed_with_the_row_inside(tmp_path: Path, name: str, shape: str, chosen: str) -> None:
+    """What only one tool fills names the shape; id and attributes are the row's, and `check` is content with them."""
+    schema, output = tmp_path / "topic.avsc", tmp_path / "connector.yaml"
+    schema.write_text(json.dumps(SAMPLES[name].schema))
+    assert run("crm.customers", "--schema", str(schema), "--output", str(output))[0] == 0
+    source = load(output, {}).sources[0]
+    assert (source.shape, source.id) == (shape, chosen)
+    assert source.attributes != "all"
+    assert not [path for path in source.attributes.values() if path.startswith(("after", "source", "ChangeEvent", "_"))]
+    assert ("delete_flag: {field: is_deleted, value: true}" in output.read_text("utf-8")) == (name == "jdbc")
+    assert CliRunner().invoke(cli.app, ["check", "--config", str(output), "--schema", str(schema)]).exit_code == 0
+
+
+def test_the_schema_that_we_offer_producers_needs_no_decision(tmp_path: Path) -> None:
+    """Every field of `schemas/customer.avsc` can be sent, and the id is found."""
+    output = tmp_path / "connector.yaml"
+    offered = Path(__file__).parents[2] / "schemas" / "customer.avsc"
+    assert run("crm.customers", "--schema", str(offered), "--output", str(output))[0] == 0
+    source, fields = load(output, {}).sources[0], [one["name"] for one in json.loads(offered.read_text())["fields"]]
+    assert (source.id, source.shape) == ("customer_id", "flat")
+    assert source.attributes == {name: name for name in fields if name != "customer_id"}
+
+
 def test_a_file_that_is_there_is_kept(tmp_path: Path) -> None:
     """It may hold what somebody decided."""
     kept = tmp_path / "connector.yaml"
@@ -76,7 +110,7 @@ def test_no_field_looks_like_the_id() -> None:
     dtypes = {"city": pl.String(), "identifier_of_nothing": pl.Float64()}
     found = proposal.propose(dtypes)
     assert (found.id, list(found.attributes)) == (None, ["city", "identifier_of_nothing"])
-    assert "id: CHOOSE" in proposal.render(PLACE, dtypes, found)
+    assert "id: CHOOSE" in proposal.render(PLACE, detect(dtypes), found)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +139,7 @@ TYPES = st.sampled_from([pl.String(), pl.Int64(), pl.Binary(), pl.Date(), pl.Boo
 def test_whatever_the_schema_the_settings_load(dtypes: dict[str, pl.DataType], client: str) -> None:
     """No field's name makes YAML of another meaning: all that is proposed comes back as it was."""
     found = proposal.propose(dtypes)
-    text = proposal.render(proposal.Place("crm.customers", "broker:9092", "http://r:1", client), dtypes, found)
+    text = proposal.render(proposal.Place("crm.customers", "broker:9092", "http://r:1", client), detect(dtypes), found)
     read = yaml.safe_load(text)
     assert read["sources"][0]["id"] == (found.id or "CHOOSE")
     assert (read["sources"][0]["attributes"] or {}) == dict(found.attributes)

@@ -74,8 +74,8 @@ class Parts:
     async def run(self) -> None:
         await asyncio.Event().wait()
 
-    async def read(self, _topic: str, _frame: pl.DataFrame) -> Read:
-        return Read(ROWS, [], 0)
+    async def read(self, _topic: str, _frame: pl.DataFrame, _records: object) -> Read:
+        return Read(ROWS, [], {})
 
     def reads(self, _topic: str) -> bool:
         return True

@@ -132,7 +132,7 @@ class Decoder:
 
 def feed(topic: str, registry: asyncio.Event) -> Feed:
     attributes = {f"{topic}-{name}": name for name in ATTRIBUTES}
-    return Feed(lambda name: name == topic, Decoder(registry), Mapping("id", attributes), keep_tombstones=False)
+    return Feed(lambda name: name == topic, Decoder(registry), Mapping("id", attributes))
 
 
 class Ear(Silent):
@@ -189,6 +189,7 @@ class Road:
         self.chunks: deque[Chunk] = deque()
         self.arrived = asyncio.Event()
         self.body: bytes | None = None  # on the wire
+        self.under: dict[Partition, Assignment] = {}  # what was held when it was sent: it may outlast a revoke
         self.answer: asyncio.Future[Answer] | None = None
         self.again: bytes | None = None  # must be sent again before anything else is
         self.letterbox = asyncio.Event()  # set: the dead-letter topic answers
@@ -285,7 +286,7 @@ class Road:
         for _, cells in rows_of(body):
             for place in cells.values():
                 assert place[0] in self.held, "a row of a partition that is not ours was sent"
-        self.body, self.answer = body, self.loop.create_future()
+        self.body, self.answer, self.under = body, self.loop.create_future(), dict(self.held)
         try:
             return await self.answer
         finally:
@@ -296,8 +297,7 @@ class Road:
         for profile, cells in rows_of(body):
             self._judge(profile, cells)
             for name, place in cells.items():
-                owner = self.held.get(place[0])
-                number = owner.number if owner else -1
+                number = self.under[place[0]].number
                 before = self.world.profiles.setdefault(profile, {}).get(name)
                 if before is not None and before.assignment == number:
                     assert before.place[1] <= place[1], "an older value came after a newer one"
@@ -453,8 +453,10 @@ class RoadMachine(RuleBasedStateMachine):
         road = self.road
         assert road.answer is not None
         known = outcome in {Outcome.ACCEPTED, Outcome.REFUSED, Outcome.TOO_LARGE}
-        # While partitions go or may have gone, the batch is made again, of the rows that are ours then.
-        road.again = None if known or road.going or not road.certain.is_set() else road.body
+        # While partitions go, may have gone or went meanwhile, the batch is made again, of the rows that are ours then.
+        places = (place for _, cells in rows_of(cast("bytes", road.body)) for place in cells.values())
+        same = all(road.held.get(partition) == road.under[partition] for partition, _ in places)
+        road.again = road.body if same and not known and not road.going and road.certain.is_set() else None
         self._call(lambda: cast("asyncio.Future[Answer]", road.answer).set_result(Answer(outcome, "said so")))
 
     @precondition(lambda self: self.road.body is not None)

@@ -230,7 +230,24 @@ def test_a_value_outside_its_range_is_refused(values: dict[str, Any], told: str)
         pytest.param({"topics": ["a", "a"]}, "is read by sources[0]", id="a topic twice"),
         pytest.param({"topics": ["crm.a", r"^crm\."]}, "is read by sources[0]", id="a topic and its expression"),
         pytest.param({"topics": ["^target-connector"]}, "read the dead letters again", id="our own dead letters"),
-        pytest.param({"shape": "debezium"}, "not supported yet; write flat", id="a later shape"),
+        pytest.param({"on_delete": "send", "deleted": {"a": "b"}}, "deletes hold an id", id="no id for deletes"),
+        pytest.param({"shape": "debezium", "on_delete": "send"}, "needs deleted", id="deletes with nothing to send"),
+        pytest.param(
+            {"delete_flag": {"field": "x", "value": 1}}, "only for the shape jdbc", id="a flag without a shape"
+        ),
+        pytest.param(
+            {"shape": "jdbc", "on_delete": "send", "deleted": {"a": "b"}},
+            "needs delete_flag",
+            id="jdbc without deletes",
+        ),
+        pytest.param({"key_framing": "text"}, "only for on_delete send", id="keys that nobody asks for"),
+        pytest.param({"gaps": "block"}, "only for Salesforce", id="gaps of nobody"),
+        pytest.param({"on_null": {"town": "sentinel"}}, "on_null names town", id="a null of no attribute"),
+        pytest.param({"sentinel": "a,b"}, "one line without a comma", id="a sentinel with a comma"),
+        pytest.param({"sentinel": " "}, "one line without a comma", id="a sentinel of nothing"),
+        pytest.param({"deleted": {"a": "b"}}, "only for on_delete send", id="something to send that never is"),
+        pytest.param({"deleted": {"a": "b,c"}}, "a: must be one line without a comma", id="a delete with a comma"),
+        pytest.param({"deleted": {"a": True}}, "a: must be text", id="a delete that is no text"),
         pytest.param({"shape": "round"}, "'flat'", id="no shape"),
         pytest.param({"framing": "plain"}, "needs schema_file", id="plain without its schema"),
         pytest.param({"schema_file": "/x.avsc"}, "only for framing plain", id="a schema that nobody asks for"),
@@ -278,3 +295,20 @@ def test_an_expression_that_python_takes_otherwise_is_refused(topic: str) -> Non
     assert "POSIX" in problems(MINIMAL | {"sources": [source(topics=[topic])]}) or "classes" in problems(
         MINIMAL | {"sources": [source(topics=[topic])]}
     )
+
+
+def test_salesforce_says_only_what_changed() -> None:
+    """Its shapes are partial unless told otherwise; the others full."""
+    shapes = {"salesforce": "partial", "salesforce-connect": "partial", "debezium": "full", "flat": "full"}
+    for shape, events in shapes.items():
+        settings = Settings.model_validate(MINIMAL | {"sources": [source(shape=shape)]})
+        assert settings.sources[0].events == events
+    told = Settings.model_validate(MINIMAL | {"sources": [source(shape="salesforce", events="full")]})
+    assert told.sources[0].events == "full"
+
+
+def test_gaps_are_one_decision() -> None:
+    """The brake does not know sources, so it cannot block for one and not for another."""
+    one = source(shape="salesforce", gaps="block")
+    other = source(shape="salesforce", topics=["other"], attributes={"a": "b"})
+    assert "gaps must be the same" in problems(MINIMAL | {"sources": [one, other]})

@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from connector.service import environment, reference
-from connector.service.sections import SourceSettings
 from connector.service.settings import Settings, describe
+from connector.service.sources import SourceSettings
 
 ROOT = Path(__file__).parents[2]
 

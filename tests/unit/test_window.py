@@ -44,9 +44,11 @@ def sent(batch: Batch) -> list[dict[str, Any]]:
     return cells(batch.made()[1])
 
 
-def add(one: Window, feed: int, frame: pl.DataFrame, spans: list[Span], now: float) -> None:
+def add(  # noqa: PLR0913 (what `lines` and `add` take)
+    one: Window, feed: int, frame: pl.DataFrame, spans: list[Span], now: float, *, partial: bool = False
+) -> None:
     """Take rows in as the pipeline does."""
-    one.add(feed, one.lines(feed, frame), spans, now)
+    one.add(feed, one.lines(feed, frame, partial=partial), spans, now)
 
 
 def due(one: Window, now: float) -> Due | None:
@@ -72,6 +74,25 @@ def test_partial_keeps_the_newest_value_of_each_attribute() -> None:
     batch = partial.close()
     assert sent(batch) == [{ID: "a", "x": "new", "y": "kept"}]
     assert batch.made()[0].feeds[0].frames[0].select(ASSIGNMENT, OFFSET).rows() == [(1, 2)]
+
+
+def test_a_full_feed_keeps_what_an_absent_value_leaves() -> None:
+    """Rows that may say nothing of an attribute merge a full feed by attribute, in that window and in no later one."""
+    full = window(Events.FULL)
+    add(full, 0, rows({"id": "a", "x": "old", "y": "kept"}), [], now=0)
+    add(
+        full,
+        0,
+        rows({"id": "a", "x": "mid", "y": None}, {"id": "a", "x": "new", "y": None}, first=1),
+        [],
+        1,
+        partial=True,
+    )
+    assert sent(full.close()) == [{ID: "a", "x": "new", "y": "kept"}]
+    add(full, 0, rows({"id": "a", "x": "old", "y": "kept"}, {"id": "a", "x": "new", "y": None}), [], 2, partial=True)
+    assert sent(full.close()) == [{ID: "a", "x": "new", "y": "kept"}], "within one chunk, too"
+    add(full, 0, rows({"id": "a", "x": "old", "y": "gone"}, {"id": "a", "x": "new", "y": None}), [], now=2)
+    assert sent(full.close()) == [{ID: "a", "x": "new", "y": None}]
 
 
 @pytest.mark.parametrize(

@@ -6,15 +6,14 @@ import asyncio
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Final
 
-from connector.avro.decoder import Decoder
 from connector.avro.stores import SchemaFile
 from connector.avro.wire import Framing
 from connector.errors import SettingError
 from connector.kafka.topics import reads
-from connector.profiles.mapping import Mapping, UnsafeText
 from connector.service.check.findings import Finding, unsure, well, wrong
 from connector.service.composition import make_feeds
 from connector.service.registry_trouble import ANSWER_WITHIN_S, RegistryTrouble
+from connector.service.source_side import make_decoder, make_mapping
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,10 +22,12 @@ if TYPE_CHECKING:
     import polars as pl
 
     from connector.feeds import Feed
-    from connector.service.sections import SourceSettings
+    from connector.profiles.mapping import Mapping
     from connector.service.settings import Settings
+    from connector.service.sources import SourceSettings
 
 _NAME: Final = "schema"
+_OWN: Final = "records of the tool's own, which are about no profile and are left out"
 
 
 async def look(settings: Settings, topics: Sequence[str]) -> list[Finding]:
@@ -54,6 +55,8 @@ async def _topic(topic: str, feed: Feed) -> Finding:
         if dtypes is None:
             remedy = "register one, or see that producers use the subject naming of the topic's name"
             return unsure(_NAME, f"the registry has none under {topic}-value", remedy)
+        if not dtypes:
+            return well(_NAME, f"{topic}: {_OWN}")
         feed.mapping.check(dtypes, f"topic {topic}")
     except SettingError as error:
         return wrong(_NAME, str(error), "correct sources, or the schema")
@@ -77,12 +80,13 @@ async def candidate(settings: Settings, file: Path, topic: str | None) -> list[F
         SettingError: the file can't be used, or it is not clear which source is meant.
     """
     source = _source(settings.sources, topic)
-    attributes = None if source.attributes == "all" else source.attributes
-    mapping = Mapping(source.id, attributes, UnsafeText(source.unsafe_text))
-    decoder = Decoder(framing=Framing.PLAIN, schemas=SchemaFile.load(file), paths=mapping.paths)
+    mapping = make_mapping(source)
+    decoder = make_decoder(source, SchemaFile.load(file), Framing.PLAIN)
     where = topic or source.topics[0]
     try:
-        dtypes = await decoder.newest(where) or {}
+        dtypes = await decoder.newest(where)
+        if not dtypes:
+            return [well(_NAME, f"{file.name}: {_OWN}")]
         mapping.check(dtypes, file.name)
     except SettingError as error:
         return [wrong(_NAME, str(error), "keep what the mapping needs, or change sources before it is deployed")]

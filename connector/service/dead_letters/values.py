@@ -24,8 +24,9 @@ from connector.telemetry import Silent
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from connector.service.sections import RegistrySettings, SourceSettings
+    from connector.service.sections import RegistrySettings
     from connector.service.settings import Settings
+    from connector.service.sources import SourceSettings
 
 REGISTRY_WAIT_S = 10.0
 

@@ -29,7 +29,7 @@ from connector.simulator.faults import FaultKind
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
 
-    from connector.service.demo.feed import Message
+    from connector.service.demo.feed import Message, Shape
     from connector.service.demo.stage import Stage
     from connector.service.demo.verdict import Check
 
@@ -50,12 +50,14 @@ class DemoOptions:
         customers: of whom.
         seed: the same one gives the same records.
         keep: go on after the verdict until told to stop.
+        shape: of the records.
     """
 
     events: int = 100_000
     customers: int = 20_000
     seed: int = 1
     keep: bool = False
+    shape: Shape = "flat"
 
 
 async def main(options: DemoOptions) -> int:
@@ -105,7 +107,7 @@ async def run(
         ConnectorError: the service ended by itself, or the broker is full.
     """
     stopping = asyncio.create_task(stop.wait())
-    async with stage() as built:  # whose end raises what the service failed with
+    async with stage(options.shape) as built:  # whose end raises what the service failed with
         play = _Play(built, options, screen)
         with screen.live():
             evidence = await _unless_stopped(play.run(), play.show_figures(), built.serving, stopping)
@@ -166,7 +168,7 @@ class _Play:
 
     def __post_init__(self) -> None:
         given = self.options
-        self._feed = Feed(FeedOptions(given.events, given.customers, given.seed, _EVENTS_PER_S))
+        self._feed = Feed(FeedOptions(given.events, given.customers, given.seed, _EVENTS_PER_S, given.shape))
 
     def elapsed_s(self) -> float:
         return time.monotonic() - self._began

@@ -12,12 +12,13 @@ import io
 import json
 from dataclasses import dataclass
 from importlib import resources
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 import fastavro
 from confluent_kafka.schema_registry import Schema
 
 from connector.records import Reason
+from connector.service.demo import envelope
 from connector.service.demo.customers import Change, Crm
 
 if TYPE_CHECKING:
@@ -26,11 +27,14 @@ if TYPE_CHECKING:
     from confluent_kafka.schema_registry import AsyncSchemaRegistryClient
 
 TOPIC: Final = "crm.customers"
+Shape = Literal["flat", "debezium"]
+DELETED: Final = {"status": "gone"}  # what the service sends for a delete
 SCHEMA_FILES: Final = ("customer-v1.avsc", "customer-v2.avsc")
 
 # 1 in 400 is 0.25 %, a quarter of what makes the service stop because something must be misconfigured.
 _BAD_EVERY: Final = 400
 _FIRST_BAD: Final = 199
+_DELETE_EVERY: Final = 97  # in Debezium's envelope one in 97 changes takes a customer away
 _NOBODYS_SCHEMA: Final = 2_000_000_000  # an id that no registry has given out
 _TOO_LONG: Final = 129  # characters; an id has up to 128
 _SLICE_S: Final = 0.05
@@ -46,12 +50,14 @@ class FeedOptions:
         customers: who appear in them, as far as `events` suffice.
         seed: the same one gives the same records.
         per_s: records a second; less where the machine is slower.
+        shape: of the records.
     """
 
     events: int
     customers: int
     seed: int
     per_s: float
+    shape: Shape = "flat"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +67,7 @@ class Message:
     Attributes:
         key: the customer's id.
         value: framed as Confluent does, unless that is what is wrong with it.
-        change: what it says, field by field of its schema; None if it is bad.
+        change: what it says of its customer, field by field of the row; None if it is bad.
         reason: why it must become a dead letter; None if it is good.
     """
 
@@ -75,21 +81,29 @@ class Writer:
     """One registered version of the schema.
 
     Args:
-        text: the schema, as registered.
-        schema_id: what the registry calls it.
+        text: the schema of a row.
+        schema_id: what the registry calls the schema of its records.
+        shape: of the records.
     """
 
-    def __init__(self, text: str, schema_id: int) -> None:
-        parsed: Any = json.loads(text)
-        self.fields: Sequence[str] = [field["name"] for field in parsed["fields"]]
-        self._schema = fastavro.parse_schema(parsed)
+    def __init__(self, text: str, schema_id: int, shape: Shape = "flat") -> None:
+        self.fields: Sequence[str] = [field["name"] for field in json.loads(text)["fields"]]
+        self._enveloped = shape == "debezium"
+        self._schema = fastavro.parse_schema(json.loads(registered_text(text, shape)))
         self._schema_id = schema_id
 
     def value(self, change: Change, schema_id: int | None = None) -> bytes:
         """A datum behind Confluent's five bytes: zero, and the schema's id or the one given."""
+        return self._framed(envelope.upsert(change) if self._enveloped else change, schema_id)
+
+    def deletion(self, change: Change) -> bytes:
+        """The same of a delete, in the envelope."""
+        return self._framed(envelope.delete(change), None)
+
+    def _framed(self, datum: Change, schema_id: int | None) -> bytes:
         buffer = io.BytesIO()
         buffer.write(b"\x00" + (self._schema_id if schema_id is None else schema_id).to_bytes(4, "big"))
-        fastavro.schemaless_writer(buffer, self._schema, change)
+        fastavro.schemaless_writer(buffer, self._schema, datum)
         return buffer.getvalue()
 
 
@@ -119,6 +133,9 @@ class Feed:
             reason, spoil = _BAD[turn % len(_BAD)]
             return Message(_key(self._change), spoil(self._change, writer), None, reason)
         self._change = next(self._changes)
+        if self.options.shape == "debezium" and self.produced % _DELETE_EVERY == _DELETE_EVERY - 1:
+            gone = {"customer_id": self._change["customer_id"], **DELETED}
+            return Message(_key(self._change), writer.deletion(self._change), gone, None)
         said = {name: self._change[name] for name in writer.fields}
         return Message(_key(self._change), writer.value(self._change), said, None)
 
@@ -157,6 +174,11 @@ def schema_text(name: str) -> str:
     return resources.files(__package__).joinpath(name).read_text("utf-8")
 
 
+def registered_text(row: str, shape: Shape) -> str:
+    """The schema of the records, from that of a row."""
+    return envelope.schema(row) if shape == "debezium" else row
+
+
 class Outlet(Protocol):
     """Where the records go."""
 
@@ -181,10 +203,10 @@ async def drive(
     """
     began = clock()
     for version, name in enumerate(SCHEMA_FILES, start=1):
-        text = schema_text(name)
-        schema_id = await registry.register_schema(f"{topic}-value", Schema(text, "AVRO"))
+        text, shape = schema_text(name), feed.options.shape
+        schema_id = await registry.register_schema(f"{topic}-value", Schema(registered_text(text, shape), "AVRO"))
         outlet.registered(version, schema_id)
-        writer = Writer(text, schema_id)
+        writer = Writer(text, schema_id, shape)
         until = feed.options.events * version // len(SCHEMA_FILES)
         while feed.produced < until:
             due = min(until, int((clock() - began) * feed.options.per_s) + 1) - feed.produced

@@ -10,7 +10,7 @@ import asyncio
 import socket
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from confluent_kafka.schema_registry import AsyncSchemaRegistryClient
 
@@ -19,7 +19,7 @@ from connector.avro.registry_access import RegistryAccess
 from connector.kafka.embedded import EmbeddedBroker
 from connector.service.app import serve
 from connector.service.demo.evidence import Witness
-from connector.service.demo.feed import TOPIC
+from connector.service.demo.feed import DELETED, TOPIC
 from connector.service.demo.progress import Progress
 from connector.service.settings import Settings
 from connector.simulator.account import SimulatorOptions
@@ -29,12 +29,15 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from connector.kafka.embedded import EmbeddedProducer
+    from connector.service.demo.feed import Shape
 
 HOST: Final = "127.0.0.1"
 PARTITIONS: Final = 12
 # The broker keeps 4 MiB of a partition and refuses more. Counted: 200,000 records of 500 customers fill the partition
 # of the busiest of them to 94 %; with more customers they spread better.
 MAX_EVENTS: Final = 200_000
+# Debezium's envelope makes a value of 112 bytes of one of 70 (means, counted); with the same customers that many fit.
+MAX_ENVELOPED_EVENTS: Final = 120_000
 MIN_CUSTOMERS: Final = 500
 DEAD_LETTERS: Final = "target-connector.dead-letters"
 GROUP: Final = "target-profiles"
@@ -67,13 +70,16 @@ class Stage:
     pages_url: str
 
 
-def settings(bootstrap_servers: str, target_url: str, port: int) -> Settings:
+def settings(bootstrap_servers: str, target_url: str, port: int, shape: Shape = "flat") -> Settings:
     """The service's settings: the defaults, but for what makes a demo of half a minute worth watching."""
+    source: dict[str, Any] = {"topics": [TOPIC], "id": "customer_id", "attributes": "all", "shape": shape}
+    if shape == "debezium":
+        source |= {"on_delete": "send", "deleted": DELETED}
     return Settings.model_validate(
         {
             "kafka": {"bootstrap_servers": bootstrap_servers, "group_id": GROUP},
             "registry": {"url": f"http://{HOST}"},  # demanded by the source's framing; the registry is in this process
-            "sources": [{"topics": [TOPIC], "id": "customer_id", "attributes": "all"}],
+            "sources": [source],
             "window": {"max_age": "2s"},
             "target": {
                 "client": "acme",
@@ -89,7 +95,7 @@ def settings(bootstrap_servers: str, target_url: str, port: int) -> Settings:
 
 
 @asynccontextmanager
-async def stage() -> AsyncIterator[Stage]:
+async def stage(shape: Shape = "flat") -> AsyncIterator[Stage]:
     """Build it up, and take it down at the end."""
     with EmbeddedBroker() as broker:
         broker.create_topic(TOPIC, PARTITIONS)
@@ -101,7 +107,7 @@ async def stage() -> AsyncIterator[Stage]:
             try:
                 registry, progress, port = AsyncSchemaRegistryClient.new_client({"url": "mock://"}), Progress(), _port()
                 async with _service(
-                    settings(broker.bootstrap_servers, target_url, port), registry, progress
+                    settings(broker.bootstrap_servers, target_url, port, shape), registry, progress
                 ) as serving:
                     yield Stage(
                         producer=broker.producer(),

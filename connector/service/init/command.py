@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from connector.avro.decoder import Decoder
 from connector.avro.registry import Registry
+from connector.avro.shapes.detection import detect
 from connector.avro.stores import SchemaFile
 from connector.avro.wire import Framing
 from connector.errors import FatalError, SettingError
@@ -59,9 +60,9 @@ def init(  # noqa: PLR0913, PLR0917 (one per option)
         "ca_file": ca_file,
     }
     asked = _from_file(schema, topic) if schema else _newest(_registry(given), topic)
-    dtypes = asyncio.run(asked)
+    seen = detect(asyncio.run(asked))
     place = proposal.Place(topic, bootstrap_servers, registry, client, None if schema is None else str(schema))
-    text = proposal.render(place, dtypes, proposal.propose(dtypes))
+    text = proposal.render(place, seen, proposal.propose(seen.row, seen.id))
     if output is None:
         typer.echo(text, nl=False)
     else:

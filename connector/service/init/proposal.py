@@ -19,6 +19,8 @@ from connector.profiles.text import unsupported
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from connector.avro.shapes.detection import Seen
+
 # Names that most often hold the id of a profile, most telling first; `_` and case do not matter.
 _ID_NAMES: Final = (
     "mbox3rdpartyid",
@@ -30,6 +32,13 @@ _ID_NAMES: Final = (
     "accountid",
     "id",
 )
+_SHAPES: Final = {
+    "flat": "the fields of the profile themselves",
+    "debezium": "Debezium's envelope; paths lead into the table's row",
+    "debezium-unwrapped": "rows that Debezium's ExtractNewRecordState has unwrapped",
+    "salesforce": "Salesforce's change events, of which each holds what changed",
+    "salesforce-connect": "Salesforce's change events by Confluent's source",
+}
 MAX_WIDTH: Final = 10_000  # a value stays on its line
 _WORDS: Final = (
     (pl.String, "text"),
@@ -82,9 +91,16 @@ class Proposal:
     left_out: Mapping[str, str]
 
 
-def propose(dtypes: Mapping[str, pl.DataType]) -> Proposal:
-    """Look at every field of a schema: type by path, records flattened."""
+def propose(dtypes: Mapping[str, pl.DataType], own_id: str | None = None) -> Proposal:
+    """Look at every field of a row.
+
+    Args:
+        dtypes: type by path, records flattened.
+        own_id: path of the id that the shape has of its own.
+    """
     ids = sorted((path for path in dtypes if is_id(dtypes[path]) and _rank(path) is not None), key=_order)
+    if own_id is not None:
+        ids = [own_id, *(path for path in ids if path != own_id)]
     chosen = ids[0] if ids else None
     attributes: dict[str, str] = {}
     left_out: dict[str, str] = {}
@@ -101,8 +117,9 @@ def propose(dtypes: Mapping[str, pl.DataType]) -> Proposal:
     return Proposal(chosen, ids[1:], attributes, left_out)
 
 
-def render(place: Place, dtypes: Mapping[str, pl.DataType], proposal: Proposal) -> str:
+def render(place: Place, seen: Seen, proposal: Proposal) -> str:
     """The settings file's text."""
+    dtypes = seen.row
     lines = [
         f"# Made by `target-connector init {place.topic}` from its newest schema. Read the comments, then see whether",
         "# it could work: `target-connector check --config FILE`. docs/configuration.md has every key.",
@@ -110,7 +127,7 @@ def render(place: Place, dtypes: Mapping[str, pl.DataType], proposal: Proposal) 
         f"  bootstrap_servers: {_text(place.bootstrap_servers)}",
         "  group_id: target-profiles  # all replicas share it, and nobody else may use it",
         *_where_schemas_are(place),
-        "    events: full  # each record is the whole profile; or partial: only what changed",
+        *_shape_lines(seen),
         *_id_lines(dtypes, proposal),
         *_attribute_lines(dtypes, proposal),
         "target:",
@@ -125,6 +142,18 @@ def _where_schemas_are(place: Place) -> list[str]:
     if place.schema_file is None:
         return ["registry:", f"  url: {_text(place.registry)}", *source]
     return [*source, "    framing: plain", f"    schema_file: {_text(place.schema_file)}"]
+
+
+def _shape_lines(seen: Seen) -> list[str]:
+    lines = [f"    shape: {seen.shape}  # {_SHAPES[seen.shape]}; docs/shapes.md"]
+    if seen.flag is not None:
+        flag = f"{{field: {_text(seen.flag)}, value: true}}"
+        lines.append(f"    # delete_flag: {flag}  # with shape: jdbc, if it marks deleted rows")
+    if not seen.shape.startswith("salesforce"):
+        lines.append("    events: full  # each record is the whole profile; or partial: only what changed")
+    if seen.shape != "flat":
+        lines.append("    on_delete: skip  # Target cannot delete a profile; or dead_letter, or send with deleted")
+    return lines
 
 
 def _id_lines(dtypes: Mapping[str, pl.DataType], proposal: Proposal) -> list[str]:

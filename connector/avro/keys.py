@@ -1,0 +1,79 @@
+"""The id in a record's key: all that a record without a value says.
+
+Turns such records into deletes, as the source's `key_framing` says, so that `on_delete: send` has an id to send. Called
+by feeds. Only records without a value have their keys looked at.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from connector.avro.decoder import DETAIL
+from connector.records import DELETED, ROW, VALUE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from connector.avro.decoder import Changes, Decoder
+    from connector.records import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """How the keys of one source are read.
+
+    Attributes:
+        id: path of the id, in a row as in the key.
+        decoder: of keys that are records, for that path; None where the key is text.
+    """
+
+    id: str
+    decoder: Decoder | None
+
+    async def deletes(self, topic: str, frame: pl.DataFrame, records: Sequence[Record], changes: Changes) -> Changes:
+        """Take the records without a value for deletes.
+
+        Args:
+            topic: where they are from.
+            frame: what `changes` was decoded from: ROW, ASSIGNMENT, OFFSET, VALUE.
+            records: of the chunk; ROW is their index.
+            changes: of the same records.
+
+        Returns:
+            The same, with the records without a value among the frames or the unreadable. A record without a key has
+            no id (null).
+
+        Raises:
+            BlockedError: a key's schema lacks the id.
+        """
+        nameless = frame.filter(pl.col(VALUE).is_null())
+        # Objects, but only of the records without a value, whose keys no frame holds.
+        keys = [records[row].key() for row in nameless[ROW]]
+        if self.decoder is None:
+            read = [nameless.with_columns(pl.Series(self.id, list(map(_text, keys)), pl.String))]
+            unreadable = changes.unreadable
+        else:
+            framed = nameless.with_columns(pl.Series(VALUE, keys, pl.Binary))
+            known = await self.decoder.decode(topic, framed)
+            keyless = framed.filter(pl.col(VALUE).is_null()).with_columns(pl.lit(None, pl.String).alias(self.id))
+            read = [*known.frames, keyless]
+            faults = known.unreadable.with_columns(pl.concat_str(pl.lit("its key: "), DETAIL).alias(DETAIL))
+            unreadable = pl.concat([changes.unreadable, faults]).sort(ROW)
+        deletes = [_delete(one) for one in read if one.height]
+        nothing = changes.tombstones.clear()
+        return replace(changes, frames=[*changes.frames, *deletes], unreadable=unreadable, tombstones=nothing)
+
+
+def _delete(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.drop(VALUE, strict=False).with_columns(pl.lit(value=True).alias(DELETED))
+
+
+def _text(key: bytes | None) -> str | None:
+    """A key as text; None where it is not UTF-8."""
+    try:
+        return None if key is None else key.decode()
+    except UnicodeDecodeError:
+        return None

@@ -1,0 +1,151 @@
+"""The section of the settings that says what a feed is: topics, framing, shape, mapping, and what becomes of the rest.
+
+Owns names, defaults and what the keys of one source must agree on.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final, Literal, Self
+
+from pydantic import Field, model_validator
+
+from connector.avro.shapes.placeholders import UNAVAILABLE
+from connector.profiles.stand_ins import SENTINEL
+from connector.service import fields
+from connector.service.one_line import one_line
+from connector.service.sections import Section
+
+OTHERS: Final = "*"
+OnNull = Literal["leave", "sentinel"]
+
+
+class DeleteFlag(Section):
+    """The field by which a deleted row is known."""
+
+    field: fields.FieldPath = Field(description="Its path.")
+    value: fields.Flag = Field(description="Its text where the row is deleted, such as `true`.")
+
+
+class SourceSettings(Section):
+    """One feed: some topics whose records have the same meaning."""
+
+    topics: tuple[fields.Topic, ...] = Field(
+        min_length=1, description="Names, or POSIX regular expressions that begin with `^`."
+    )
+    framing: Literal["confluent", "plain"] = Field(
+        default="confluent",
+        description="Where a record's schema is found: by the id before its datum (`confluent`), or in `schema_file`.",
+    )
+    schema_file: Path | None = Field(
+        default=None, description="The Avro schema (`.avsc`) of all records, for `framing: plain`."
+    )
+    shape: Literal["flat", "debezium", "debezium-unwrapped", "salesforce", "salesforce-connect", "jdbc"] = Field(
+        default="flat",
+        description="How a change is laid out in a record: `flat` is the fields of the profile themselves; the others "
+        "are the envelopes of tools (docs/shapes.md). Paths lead into the row inside.",
+    )
+    unavailable_value: fields.Text = Field(
+        default=UNAVAILABLE,
+        description="What stands for a value that Debezium did not get because it had not changed: its "
+        "`unavailable.value.placeholder`. Such a value is not sent.",
+    )
+    delete_flag: DeleteFlag | None = Field(
+        default=None,
+        description="By which field and value a deleted row is known, with `shape: jdbc`: `{field: is_deleted, value: "
+        "true}`.",
+    )
+    events: Literal["full", "partial"] = Field(
+        default_factory=lambda given: "partial" if str(given.get("shape")).startswith("salesforce") else "full",
+        description="`full`: each record holds all that the source knows of the profile. `partial`: only what changed, "
+        "the default of Salesforce's shapes.",
+        json_schema_extra={"default": "full"},
+    )
+    gaps: Literal["dead_letter", "block"] = Field(
+        default="dead_letter",
+        description="What happens when Salesforce says that changes are missing (its events `GAP_…`): the event "
+        "becomes a dead letter, or the service blocks until a human has looked at it.",
+    )
+    id: fields.FieldPath = Field(description="Path of the field that holds the profile's id.")
+    attributes: fields.Attributes = Field(
+        description="Target's name of each attribute and the path of its field; or `all`."
+    )
+    unsafe_text: Literal["dead_letter", "replace", "encode"] = Field(
+        default="dead_letter",
+        description="What happens to a record with a comma or line break in a value: it becomes a dead letter, or a "
+        "space takes their place, or they are sent percent-encoded (only where Target was seen to take it).",
+    )
+    on_delete: Literal["skip", "dead_letter", "send"] = Field(
+        default="skip",
+        description="What happens to a delete, or a record without a value, as Target cannot delete a profile: it is "
+        "left out and counted, or becomes a dead letter, or (`send`) a row with the attributes of `deleted`. A record "
+        "without a value has an id only in its key (`key_framing`); otherwise it is left out and counted with `send`.",
+    )
+    key_framing: Literal["none", "text", "confluent"] = Field(
+        default="none",
+        description="How the key of a record without a value holds the id, with `on_delete: send`: the key is the id "
+        "(`text`), or a record with a field of the path `id`, framed as `confluent` does.",
+    )
+    deleted: fields.Texts = Field(
+        default={},
+        description="What is sent for a delete, with `on_delete: send`: text by Target's name, such as "
+        "`{status: gone}`. All other attributes of the profile stay in Target as they are.",
+    )
+
+    on_null: OnNull | dict[str, OnNull] = Field(
+        default="leave",
+        description="What happens to a value that the source says is null or empty text, as Target cannot clear an "
+        "attribute: `leave` sends nothing, so Target keeps the older value; `sentinel` sends the text `sentinel`. For "
+        'all attributes, or by Target\'s name, with `*` for the others: `{tier: sentinel, "*": leave}`.',
+    )
+    sentinel: fields.Sent = Field(default=SENTINEL, description="What is sent for a null, where `on_null` says so.")
+
+    @model_validator(mode="after")
+    def _schema_is_given(self) -> Self:
+        plain = self.framing == "plain"
+        fields.refuse(
+            [
+                "framing plain needs schema_file; name the .avsc file" if plain and not self.schema_file else None,
+                "schema_file is only for framing plain; leave one out" if self.schema_file and not plain else None,
+            ]
+        )
+        return self
+
+    @model_validator(mode="after")
+    def _deletes_can_be_sent(self) -> Self:
+        send = self.on_delete == "send"
+        fields.refuse(
+            [
+                "on_delete send needs deleted; say what to send, such as {status: gone}"
+                if send and not self.deleted
+                else None,
+                "deleted is only for on_delete send; leave one out" if self.deleted and not send else None,
+                "on_delete send needs key_framing, or a shape whose deletes hold an id; write skip or dead_letter"
+                if send and self.shape == "flat" and self.key_framing == "none"
+                else None,
+                "on_delete send needs delete_flag with the shape jdbc; say by which field a deleted row is known"
+                if send and self.shape == "jdbc" and not self.delete_flag and self.key_framing == "none"
+                else None,
+                "key_framing is only for on_delete send; leave one out"
+                if self.key_framing != "none" and not send
+                else None,
+                "gaps is only for Salesforce's shapes; leave it out"
+                if self.gaps == "block" and not self.shape.startswith("salesforce")
+                else None,
+                "delete_flag is only for the shape jdbc; leave it out, or write shape: jdbc"
+                if self.delete_flag and self.shape != "jdbc"
+                else None,
+            ]
+        )
+        return self
+
+    @model_validator(mode="after")
+    def _nulls_are_of_attributes(self) -> Self:
+        named = () if isinstance(self.on_null, str) else self.on_null
+        known = None if self.attributes == "all" else {*self.attributes, OTHERS}
+        fields.refuse(
+            f"on_null names {one_line(name)}, which attributes does not; name it there, or leave it out"
+            for name in named
+            if known is not None and name not in known
+        )
+        return self
