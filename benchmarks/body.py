@@ -81,14 +81,15 @@ def in_python(chunks: list[pl.DataFrame]) -> bytes:
     return "\n".join([f"batch={','.join([ID_TYPE, *names])}", *lines]).encode()
 
 
-def rate(count: int, times: int, work: Callable[[], bytes]) -> float:
-    """Rows a second, the median of so many times."""
+def rates(count: int, times: int, work: Callable[[], bytes]) -> tuple[float, float]:
+    """Rows a second, and rows a second of CPU time of all threads; medians of so many times."""
     seconds = []
     for _ in range(times):
-        began = time.perf_counter()
+        began, used = time.perf_counter(), time.process_time()
         work()
-        seconds.append(time.perf_counter() - began)
-    return count / median(seconds)
+        seconds.append((time.perf_counter() - began, time.process_time() - used))
+    elapsed, cpu = (median(column) for column in zip(*seconds, strict=True))
+    return count / elapsed, count / cpu
 
 
 def measured(kind: str, again: int, events: Events, given: argparse.Namespace) -> tuple[str, ...]:
@@ -101,10 +102,10 @@ def measured(kind: str, again: int, events: Events, given: argparse.Namespace) -
     found = in_columns(chunks, events, encoder)  # also to warm up
     if events is Events.FULL and sorted(found.split(b"\n")) != sorted(in_python(chunks).split(b"\n")):
         raise RuntimeError(f"{kind}: the two ways differ")
-    python = rate(given.rows, 1, partial(in_python, chunks))
-    columns = rate(given.rows, 3 if given.quick else 7, partial(in_columns, chunks, events, encoder))
+    _, python = rates(given.rows, 1, partial(in_python, chunks))
+    elapsed, cpu = rates(given.rows, 3 if given.quick else 7, partial(in_columns, chunks, events, encoder))
     profiles = f"one row in {again} again" if again else "every profile once"
-    return f"{kind}; {profiles}, {events}", f"{columns:,.0f}", f"{python:,.0f}", f"{columns / python:.1f}"
+    return f"{kind}; {profiles}, {events}", *(f"{one:,.0f}" for one in (elapsed, cpu, python)), f"{cpu / python:.1f}"
 
 
 def main() -> None:
@@ -116,7 +117,7 @@ def main() -> None:
     cases = product(_KINDS, ((0, Events.FULL), (5, Events.FULL), (5, Events.PARTIAL)))
     lines = [measured(kind, again, events, given) for kind, (again, events) in cases]
     print(f"{given.rows:,} rows of {COLUMNS} columns\n")
-    print(table(("", "rows/s", "in Python, rows/s", "times"), lines))
+    print(table(("", "rows/s", "rows per CPU second", "in Python, rows per CPU second", "times"), lines))
 
 
 if __name__ == "__main__":

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from urllib.parse import quote
 
 import polars as pl
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from connector.__main__ import FREED_AT_ONCE
 from connector.profiles.lines import cell_bytes, cells, filler, lined, relaid
 from connector.records import ASSIGNMENT, ID, LINE, OFFSET, ROW
 from connector.target.encoding import Encoder
@@ -75,3 +80,36 @@ def test_only_the_newest_of_a_chunk_is_kept_where_rows_are_whole(given_rows: Giv
     assert dict(made.stack.select(ID, LINE).iter_rows()) == newest
     assert made.stack.height == len(newest)
     assert made.trail.equals(every.trail)
+
+
+HOLDS_LINES = """
+import re, polars as pl
+from connector.profiles.lines import lined
+from connector.records import ASSIGNMENT, ID, OFFSET, ROW
+def resident():
+    return int(re.search(r"VmRSS:\\s+(\\d+) kB", open("/proc/self/status").read())[1]) / 1_000
+def chunk(number):
+    values = pl.DataFrame({"value": [f"{number:04}{row:06}" + "x" * 990 for row in range(10_000)]})
+    types = {ROW: pl.UInt32, ASSIGNMENT: pl.UInt32, OFFSET: pl.Int64}
+    places = [pl.lit(1, dtype).alias(name) for name, dtype in types.items()]
+    return values.select(*places, pl.col("value").str.slice(0, 20).alias(ID))
+lined(chunk(0), (), lambda frame: frame, whole=True)
+before = resident()
+held = [lined(chunk(number), (), lambda frame: frame, whole=True) for number in range(20)]
+print(resident() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_lines_do_not_hold_what_they_were_made_of() -> None:
+    """An id of 20 bytes that was cut from a value of 1,000 does not keep the value: 200,000 take 20 MB and not 200."""
+    run = subprocess.run(
+        [sys.executable, "-c", HOLDS_LINES],
+        env=FREED_AT_ONCE | os.environ,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert float(run.stdout) < 100
