@@ -74,7 +74,7 @@ class Steps:
         assignments.add([PARTITION])
         with clock.step("to a chunk"):
             chunk = assignments.gather(messages, lambda _: 0).chunk
-        with clock.step("decode (fastavro)"):
+        with clock.step("decode"):
             changes = await self.decoder.decode(PARTITION.topic, chunk.frame)
         with clock.step("map"):
             rows = self.mapping.rows(changes.frames[0]).rows
