@@ -13,7 +13,7 @@ import uvloop
 from aiohttp import web
 
 MAX_BODY_BYTES: Final = 64_000_000  # Target takes less than 50 MB
-_ANSWER: Final = (
+ANSWER: Final = (
     "<response><success>true</success><batchStatus>http://127.0.0.1/status</batchStatus>"
     "<message>Batch submitted for processing</message></response>"
 )
@@ -45,7 +45,7 @@ class Sink:
         self.calls += 1
         self.size_bytes += len(body)
         self.rows += body.count(b"\n")  # none after the last row, so this leaves the header out
-        return web.Response(text=_ANSWER, content_type="text/xml")
+        return web.Response(text=ANSWER, content_type="text/xml")
 
     async def _taken(self, _request: web.Request) -> web.Response:
         return web.json_response({"rows": self.rows, "calls": self.calls, "size_bytes": self.size_bytes})

@@ -160,20 +160,20 @@ class Pipeline:
     def _send_if_due(self) -> bool:
         """Close the window if its time has come and nothing is on its way; whether it is full and has to wait."""
         self._flight.look()
-        due = self._window.due(self._clock())
-        if due is None:
-            return False
+        now = self._clock()
+        due = self._window.due(now)
         if not self._flight.tasks():
-            self._send(due)
+            if due := due or self._window.closing_by_turn(now, self._delivery.last_turn_s):
+                self._send(due)
             return False
-        return due is not Due.AGE  # then it goes on filling while the batch before it is on its way
+        return due not in {None, Due.AGE}  # by age it goes on filling while the batch before it is on its way
 
     async def _wait(self, tasks: set[asyncio.Task[Any]]) -> None:
         """Until something is to be done: a chunk was taken, a stop, the end of a delivery, or the window's age."""
         flying = self._flight.tasks()
         await asyncio.wait(
             {task for task in tasks if not task.done()} | flying,  # while the window is full no chunk is being taken
-            timeout=None if flying else self._window.seconds_left(self._clock()),
+            timeout=None if flying else self._window.closes_in(self._clock(), self._delivery.last_turn_s),
             return_when=asyncio.FIRST_COMPLETED,
         )
 

@@ -210,6 +210,24 @@ class Window:
         """How long until it is due by age; None while it is empty."""
         return None if self._opened_at is None else max(0.0, self._opened_at + self._limits.max_age_s - now)
 
+    def closes_in(self, now: float, last_turn_s: Callable[[float], float]) -> float | None:
+        """How long until it is to be closed for its age; None while it is empty.
+
+        Args:
+            now: seconds on the caller's clock.
+            last_turn_s: how long until the last call that may begin within so many seconds; those if none may. If that
+                is in the second half of the window's life, it is closed then, as the next turn comes after its age.
+        """
+        left = self.seconds_left(now)
+        if left is None:
+            return None
+        turn = last_turn_s(left)
+        return turn if left - turn <= self._limits.max_age_s / 2 else left
+
+    def closing_by_turn(self, now: float, last_turn_s: Callable[[float], float]) -> Due | None:
+        """Tell whether it is to be closed for its age now; see `closes_in`."""
+        return Due.AGE if self.closes_in(now, last_turn_s) == 0 else None
+
     def close(self) -> Batch:
         """Hand out what it holds, not merged yet, and begin anew.
 

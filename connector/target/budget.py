@@ -76,16 +76,22 @@ class Budget:
 
     def wait_s(self, now: float) -> float:
         """Seconds until the next call is allowed; 0 if it is now, a minute if that is farther away or never."""
-        first = max(now, self._hold_until)
-        if self.pace(now) < 1:
-            # A turn early, so that the mean is right though turns come at intervals that the pace does not divide.
-            first = max(first, self._paced_until - self._between_s())
+        first = self._first(now)
         current = self._turn(first)
         for turn in range(current, current + self._calls_per_minute + 1):
-            begins = first if turn == current else turn * self._turn_s
-            if turn != self._spent and begins < turn * self._turn_s + OPEN_S and self._ours(turn):
+            if (begins := self._begins(turn, first)) is not None:
                 return min(MINUTE_S, begins - now)
         return MINUTE_S
+
+    def latest_s(self, within_s: float, now: float) -> float:
+        """Seconds until the last call that may begin within so many seconds, a minute at most; those if none may."""
+        first, end = self._first(now), now + within_s
+        last = self._turn(end)
+        for turn in range(last, max(self._turn(first), last - self._calls_per_minute) - 1, -1):
+            begins = self._begins(turn, first)
+            if begins is not None and begins <= end:
+                return begins - now
+        return within_s
 
     def spare(self, now: float) -> bool:
         """Whether a call that can wait (the progress of a batch) may be made now.
@@ -103,6 +109,19 @@ class Budget:
         """A call is made now."""
         self._spent = self._turn(now)
         self._paced_until = max(self._paced_until, now) + self._between_s() / self.pace(now)
+
+    def _first(self, now: float) -> float:
+        """The earliest time at which a call may begin, whoever's turn it is."""
+        if self.pace(now) < 1:
+            # A turn early, so that the mean is right though turns come at intervals that the pace does not divide.
+            return max(now, self._hold_until, self._paced_until - self._between_s())
+        return max(now, self._hold_until)
+
+    def _begins(self, turn: int, first: float) -> float | None:
+        """When in a turn a call may begin, not before `first`; None if it may not."""
+        begins = max(first, turn * self._turn_s)
+        ours = turn != self._spent and begins < turn * self._turn_s + OPEN_S and self._ours(turn)
+        return begins if ours else None
 
     def _turn(self, now: float) -> int:
         return int(now / self._turn_s + 1e-6)  # a microsecond early is in time: clocks and waits are rounded

@@ -126,6 +126,10 @@ class Delivery:
         """
         self._budget.share(held, everyone, self._clock())
 
+    def last_turn_s(self, within_s: float) -> float:
+        """Seconds until the last call that may begin within so many seconds; those if none may."""
+        return self._budget.latest_s(within_s, self._clock())
+
     async def deliver(self, rows: Rows, claim: Claim, look: Callable[[Delivered], None] = nobody_looks) -> Delivered:
         """Bring encoded rows to Target.
 

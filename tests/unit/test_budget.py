@@ -42,6 +42,32 @@ def most_in_a_minute(calls: list[float]) -> int:
     return max((sum(t <= c < t + MINUTE_S for c in ordered) for t in ordered), default=0)
 
 
+@given(
+    within=st.floats(0, 30),
+    after=st.floats(0, 200),
+    owned=st.integers(0, 8),
+    hold=st.one_of(st.none(), st.floats(0, 60)),
+)
+@settings(deadline=None)
+def test_the_latest_call_within_a_time_is_a_call_and_the_last_one(
+    within: float, after: float, owned: int, hold: float | None
+) -> None:
+    """What is told as the last turn in time can be used then, and from there to the time's end no other begins."""
+    budget, now = Budget(35), EPOCH + after
+    budget.share(partitions(8)[:owned], partitions(8), EPOCH)
+    if hold is not None:
+        budget.hold(hold, EPOCH)
+    latest = budget.latest_s(within, now)
+    assert 0 <= latest <= within
+    if latest == within and budget.wait_s(now + within) > 0:
+        assert budget.wait_s(now) > within - 1e-3, "there was one"
+        return
+    assert budget.wait_s(now + latest) == pytest.approx(0, abs=1e-3)
+    budget.spend(now + latest + 1e-5)
+    rest = within - latest
+    assert budget.wait_s(now + latest + 1e-5) >= rest - 1e-3 or hold is not None
+
+
 def test_nothing_may_be_called_before_a_partition_is_ours() -> None:
     """A replica without partitions, or that does not know yet how many there are, has no turn."""
     budget = Budget(35)

@@ -86,6 +86,9 @@ class Parts:
     def quiet(self) -> asyncio.Lock:
         return self.wire
 
+    def last_turn_s(self, within_s: float) -> float:
+        return within_s
+
     def room(self) -> bool:
         return False  # so that a stop delivers nothing
 

@@ -374,3 +374,25 @@ def test_lines_of_an_assignment_that_went_away() -> None:
     one.add(0, lines.only({B.number}), [Span(B, 0, 1)], now=0)
     batch = one.close()
     assert (sent(batch), batch.trail[ASSIGNMENT].to_list()) == ([{ID: "b", "x": "1"}], [B.number])
+
+
+@pytest.mark.parametrize(
+    ("turn", "closes"),
+    [
+        pytest.param(8.5, 8.5, id="at the last turn before its age"),
+        pytest.param(10.0, 10.0, id="at its age, where no turn is before"),
+        pytest.param(4.9, 10.0, id="not at a turn in the first half of its life, which would make small batches"),
+    ],
+)
+def test_a_window_closes_at_the_last_turn_before_its_age(turn: float, closes: float) -> None:
+    """Closed later, it would wait for the next turn, and its oldest record longer than it may."""
+    one = window()
+    add(one, 0, rows({"id": "a", "x": "1"}), [], now=100)
+    for now in (100.0, 102.0):
+
+        def last_turn_s(within: float, now: float = now) -> float:
+            return min(within, 100 + turn - now)
+
+        assert one.closes_in(now, last_turn_s) == pytest.approx(100 + closes - now)
+        assert one.closing_by_turn(now, last_turn_s) is None
+    assert one.closing_by_turn(100 + closes, lambda _within: 0.0) is Due.AGE

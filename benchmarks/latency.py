@@ -1,0 +1,194 @@
+"""How long an event takes from Kafka to Target's acceptance, how soon the first batch is there, and what idling costs.
+
+The installed command, a process of its own, with default settings but for the age of a window; a Kafka, and a sink in
+this process. First nothing happens for a while, then a steady stream of events comes, each of another customer, with
+the time of its writing as an attribute. The sink reads that time when it answers; it answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import io
+import json
+import re
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import fastavro
+from aiohttp import web
+from confluent_kafka import Producer
+
+from benchmarks import brokers
+from benchmarks.sink import ANSWER
+from benchmarks.start import COMMAND
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SCHEMA: Final[dict[str, Any]] = {
+    "type": "record",
+    "name": "Customer",
+    "fields": [
+        {"name": "prefix", "type": {"type": "fixed", "name": "Prefix", "size": 5}},
+        {"name": "customer_id", "type": "string"},
+        {"name": "written_ms", "type": "long"},
+        {"name": "city", "type": ["null", "string"]},
+    ],
+}
+_TICKS_PER_S: Final = 100  # Linux' USER_HZ, in which /proc counts
+
+
+@dataclass
+class Sink:
+    """Takes batches.
+
+    Attributes:
+        waited_s: of each row, from its writing to the answer.
+        first: when the first batch came, by `time.monotonic`.
+    """
+
+    waited_s: list[float] = field(default_factory=list)
+    first: float | None = None
+
+    async def take(self, request: web.Request) -> web.Response:
+        """Answers as Target does, and reads the times."""
+        body = (await request.read()).decode()
+        now = time.time()
+        self.first = self.first or time.monotonic()
+        self.waited_s += [now - int(ms) / 1000 for ms in re.findall(r"(?m)^c-\d+,(\d+)", body)]
+        return web.Response(text=ANSWER, content_type="text/xml")
+
+
+async def serve(address: str, topic: str, given: argparse.Namespace) -> dict[str, float]:
+    """Measures beside a sink."""
+    sink = Sink()
+    app = web.Application(client_max_size=64_000_000)
+    app.router.add_post("/m2/{client}/v2/profile/batchUpdate", sink.take)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    target = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    figures = await asyncio.to_thread(measure, sink, address, topic, target, given)
+    await runner.cleanup()
+    return figures
+
+
+def measure(sink: Sink, address: str, topic: str, target: str, given: argparse.Namespace) -> dict[str, float]:
+    """Runs the command and gives the figures in seconds, the last one in cores."""
+    _write(address, topic, [time.time()])
+    with tempfile.TemporaryDirectory() as folder:
+        config, log = Path(folder, "connector.yaml"), Path(folder, "log")
+        config.write_text(json.dumps(_settings(address, topic, target, folder, given)))
+        with log.open("wb") as out:
+            began = time.monotonic()
+            process = subprocess.Popen([COMMAND, "run", "--config", str(config)], stdout=out, stderr=out)
+        try:
+            while sink.first is None:
+                time.sleep(0.01)
+            first_s = sink.first - began
+            time.sleep(5)
+            used, at = _cpu_s(process.pid), time.monotonic()
+            time.sleep(given.idle)
+            idle = (_cpu_s(process.pid) - used) / (time.monotonic() - at)
+            sink.waited_s.clear()
+            _stream(address, topic, given.rate, given.seconds)
+            time.sleep(given.age + 5)
+        finally:
+            process.terminate()
+            process.wait(30)
+    expected = given.rate * given.seconds
+    if len(sink.waited_s) != expected:
+        raise RuntimeError(f"{len(sink.waited_s)} rows came, not {expected}")
+    percentiles = statistics.quantiles(sink.waited_s, n=1000)
+    return {
+        "start to the first accepted batch": first_s,
+        "from Kafka to acceptance: median": percentiles[499],
+        "p99": percentiles[989],
+        "longest": max(sink.waited_s),
+        "p99 less the window's age": percentiles[989] - given.age,
+        "idle, cores": idle,
+    }
+
+
+def _settings(address: str, topic: str, target: str, folder: str, given: argparse.Namespace) -> dict[str, Any]:
+    schema = Path(folder, "customer.avsc")
+    schema.write_text(json.dumps(SCHEMA))
+    attributes = {"writtenMs": "written_ms", "city": "city"}
+    source = {
+        "topics": [topic],
+        "framing": "plain",
+        "schema_file": str(schema),
+        "id": "customer_id",
+        "attributes": attributes,
+    }
+    return {
+        "kafka": {"bootstrap_servers": address, "group_id": f"benchmark-{uuid.uuid4().hex[:8]}"},
+        "sources": [source],
+        "window": {"max_age": f"{given.age}s"},
+        "target": {"client": "acme", "base_url": target},
+        "dead_letters": {"topic": f"{topic}.dead-letters"},
+        "service": {"host": "127.0.0.1", "port": 0, "admin_port": 0},
+    }
+
+
+def _stream(address: str, topic: str, rate: int, seconds: int) -> None:
+    producer = Producer({"bootstrap.servers": address, "linger.ms": 0})
+    schema, began = fastavro.parse_schema(SCHEMA), time.monotonic()
+    for number in range(rate * seconds):
+        if number % 10 == 0:
+            time.sleep(max(0.0, began + number / rate - time.monotonic()))
+        producer.produce(topic, _value(schema, number, time.time()), str(number))
+        producer.poll(0)
+    producer.flush(30)
+
+
+def _write(address: str, topic: str, times: Sequence[float]) -> None:
+    producer = Producer({"bootstrap.servers": address})
+    schema = fastavro.parse_schema(SCHEMA)
+    for number, at in enumerate(times):
+        producer.produce(topic, _value(schema, 10_000_000 + number, at), str(number))
+    producer.flush(30)
+
+
+def _value(schema: Any, number: int, at: float) -> bytes:
+    out = io.BytesIO()
+    prefix = b"\0" + struct.pack(">I", 1)
+    change = {"prefix": prefix, "customer_id": f"c-{number}", "written_ms": int(at * 1000), "city": "Graz"}
+    fastavro.schemaless_writer(out, schema, change)
+    return out.getvalue()
+
+
+def _cpu_s(pid: int) -> float:
+    """Seconds of CPU that a process has used. Linux only."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
+
+
+def main() -> None:
+    """Measures and prints a table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.latency", description=__doc__)
+    parser.add_argument("--bootstrap-servers", help="a Kafka that runs, instead of one in Docker")
+    parser.add_argument("--rate", type=int, default=1_000, help="events a second; default: 1,000")
+    parser.add_argument("--seconds", type=int, default=60, help="of the stream; default: 60")
+    parser.add_argument("--idle", type=int, default=20, help="seconds of nothing to do; default: 20")
+    parser.add_argument("--age", type=int, default=10, help="window.max_age in seconds; default: 10")
+    given = parser.parse_args()
+    with brokers.kafka(given.bootstrap_servers) as address, brokers.topic(address) as topic:
+        figures = asyncio.run(serve(address, topic, given))
+    print(f"{given.rate:,} events a second for {given.seconds} s, window.max_age {given.age} s\n")
+    print("| | seconds |\n| --- | ---: |")
+    for what, figure in figures.items():
+        print(f"| {what} | {figure:.3f} |")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
