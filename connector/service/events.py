@@ -33,6 +33,8 @@ STARTING: Final = "starting"
 WARNED: Final = "warned"
 LISTENING: Final = "listening"
 ADMIN_LISTENING: Final = "admin_listening"
+READING: Final = "reading"
+READING_SLOWLY: Final = "reading_slowly"
 ASSIGNED: Final = "assigned"
 BATCH_ACCEPTED: Final = "batch_accepted"
 OFFSET_RESET: Final = "offset_reset"
@@ -62,6 +64,20 @@ EVENTS: Final = (
         ("host", "port"),
         "The commands `status` and `unblock` can be used on this machine.",
         "None; `--port` of these commands takes another port than `service.admin_port`.",
+    ),
+    Event(
+        READING,
+        "info",
+        ("reader",),
+        "How records are taken from the Kafka client: `extension` drains them in C, `client` makes an object of each.",
+        "None.",
+    ),
+    Event(
+        READING_SLOWLY,
+        "warning",
+        ("why",),
+        "The C extension is not used, so each record costs more CPU; nothing else differs.",
+        "Install with a C compiler at hand, or set `kafka.extension: false` to have it so.",
     ),
     Event(
         ASSIGNED,
