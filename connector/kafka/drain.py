@@ -20,9 +20,9 @@ from connector.records import OFFSET, VALUE
 try:
     from connector.kafka import _drain
 except ImportError:  # installed without a compiler
-    _MISSING: str | None = "the C extension is not installed"
+    PLUGIN: str | None = None
 else:
-    _MISSING = None
+    PLUGIN = _drain.__file__
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -35,21 +35,24 @@ _EVENTS: Final = 100  # of the client's own queue, at once: callbacks and errors
 _SIZES: Final = struct.Struct("=ii")
 
 
-def client(properties: Mapping[str, Any], telemetry: Telemetry, *, extension: bool) -> tuple[Consumer, Reader]:
+def client(
+    properties: Mapping[str, Any], telemetry: Telemetry, *, extension: bool, plugin: str | None = PLUGIN
+) -> tuple[Consumer, Reader]:
     """Make a consumer and its reader.
 
     Args:
         properties: librdkafka's.
         telemetry: is told which reader it is.
-        extension: whether it may be used.
+        extension: whether it shall be used.
+        plugin: where it is; None: it is not installed.
 
     Raises:
         KafkaException: librdkafka does not take the properties.
     """
-    why_not = _MISSING if extension else None
-    if extension and not why_not:
+    why_not = "the C extension is not installed" if extension else None
+    if extension and plugin is not None:
         try:
-            consumer = Consumer({**properties, "plugin.library.paths": _drain.__file__})
+            consumer = Consumer({**properties, "plugin.library.paths": plugin})
             reader = DrainReader(consumer, _drain.attach())
         except (KafkaException, RuntimeError) as error:
             why_not = f"librdkafka does not take the C extension ({type(error).__name__})"
@@ -151,7 +154,7 @@ class Drained(Sequence["Record"]):
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             return [self[row] for row in range(*index.indices(len(self)))]
-        columns = self._frame.row(index, named=True)
+        columns = self._frame.row(range(len(self))[index], named=True)  # an IndexError ends an iteration
         return _Record(self._runs[columns[RUN]], columns)
 
 
