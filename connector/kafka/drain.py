@@ -74,6 +74,7 @@ class DrainReader:
         self._consumer = consumer
         self._drain: object | None = drain
         self._forwarded: set[Partition] = set()
+        self._shut = False
 
     def coming(self, partitions: Iterable[Partition]) -> None:
         """See Reader. Librdkafka ends the forwarding when a partition goes, and does not begin it again by itself."""
@@ -82,10 +83,14 @@ class DrainReader:
                 _drain.forward(self._drain, *partition, True)
                 self._forwarded.add(partition)
 
+    def hold(self, partitions: Sequence[Partition], *, shut: bool) -> None:  # noqa: ARG002 (Reader's)
+        """See Reader. What was fetched waits in our queue, and librdkafka fetches no more than fits into it."""
+        self._shut = shut
+
     def poll(self, most: int, timeout_s: float) -> Polled:
         """See Reader. What the client's own queue holds comes first: callbacks run, and errors are told."""
-        events = self._consumer.consume(_EVENTS, 0)
-        if events:
+        events = self._consumer.consume(_EVENTS, timeout_s if self._shut else 0)
+        if events or self._shut:
             return listed(events)
         schema, array, runs, errors = _drain.drain(self._drain, most, int(timeout_s * 1000))
         frame = pl.Series(_Arrow(schema, array)).struct.unnest()

@@ -44,7 +44,8 @@ if TYPE_CHECKING:
     from connector.records import Assignment, Chunk, Partition
     from connector.telemetry import Telemetry
 
-LOOK_EVERY_POLLS = 50  # at 0.1 s a poll: the lag is told, and a cut lifeline looked for, every 5 s or less
+LOOK_EVERY_S = 5.0  # of polls that took as long as they may: the lag is told, and a cut lifeline looked for
+SHUT_POLL_S = 0.01  # while the gate is shut a poll only waits for it: at a million records a second 10,000 are taken
 STEADY_EVERY_S = 0.1
 QUIET_S = 15.0  # librdkafka connects anew every 10 s at least, and tells of each refusal: after this there is none
 
@@ -107,7 +108,7 @@ class Source:
         self._lifeline = Lifeline(options.properties)
         self._clients = 0
         self._consumer, self._reader = self._client()
-        self._silent_polls = self._polls = 0
+        self._silent_s = self._since_look_s = 0.0
         self._refused_at = float("inf")
         self._given_up = False
         self._thread = threading.Thread(target=self._run, name="kafka-consumer", daemon=True)
@@ -198,19 +199,21 @@ class Source:
             self._fail(FatalError(f"the Kafka consumer failed: {_text(error)}"))
 
     def _poll(self) -> None:
-        polled = self._reader.poll(self._options.max_records, self._options.poll_timeout_s)
+        timeout_s = SHUT_POLL_S if self._gate.shut else self._options.poll_timeout_s
+        polled = self._reader.poll(self._options.max_records, timeout_s)
         self._pulse.beat(self._clock())
         for error, topic in polled.failures:
             self._hear(error, topic)
         if polled.runs:
             self._hand_over(polled)
-        self._silent_polls = 0 if polled.runs or polled.failures else self._silent_polls + 1
-        self._polls += 1
-        if self._polls % LOOK_EVERY_POLLS == 0:
+        self._silent_s = 0.0 if polled.runs or polled.failures else self._silent_s + timeout_s
+        self._since_look_s += timeout_s
+        if self._since_look_s >= LOOK_EVERY_S:
+            self._since_look_s = 0.0
             self._reader.coming(self._membership.assignments.partitions())
             self._tell_ends()
             self._forget_a_refusal()
-            if self._silent_polls >= LOOK_EVERY_POLLS:
+            if self._silent_s >= LOOK_EVERY_S:
                 self._look_at_the_lifeline()
 
     def _hand_over(self, polled: Polled) -> None:
@@ -236,10 +239,8 @@ class Source:
             threading.Thread(target=old.close, name="kafka-consumer-cut-off", daemon=True).start()
 
     def _apply_gate(self) -> None:
-        """Pause or resume all; librdkafka's pause flag outlives a rebalance, so it is set either way."""
-        ours = [TopicPartition(*partition) for partition in self._membership.assignments.partitions()]
-        if ours:
-            (self._consumer.pause if self._gate.shut else self._consumer.resume)(ours)
+        """Hold or release all; librdkafka's pause flag outlives a rebalance, so it is set either way."""
+        self._reader.hold(self._membership.assignments.partitions(), shut=self._gate.shut)
 
     def _go_on(self) -> None:
         """Partitions have come."""

@@ -12,6 +12,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from connector.kafka import drain, properties
 from connector.kafka.embedded import EmbeddedBroker
+from connector.kafka.polled import PATIENCE_S
 from connector.records import OFFSET, VALUE, Partition
 from connector.telemetry import Silent
 from tests.readers import CHOICE
@@ -51,9 +52,9 @@ def broker(records: int = 0) -> Iterator[EmbeddedBroker]:
         yield it
 
 
-def write(it: EmbeddedBroker, records: Sequence[tuple[Any, Any, Any]]) -> None:
+def write(it: EmbeddedBroker, records: Sequence[tuple[Any, Any, Any]], partitions: Sequence[int] = (0, 1)) -> None:
     producer = Producer({"bootstrap.servers": it.bootstrap_servers})
-    for partition in (0, 1):
+    for partition in partitions:
         for key, value, headers in records:
             producer.produce(TOPIC, value, key, partition, headers=headers)
     assert producer.flush(20) == 0
@@ -77,12 +78,14 @@ def come(consumer: Consumer, reader: Reader, starts: dict[int, int], *, expected
     consumer.incremental_assign([TopicPartition(TOPIC, *start) for start in starts.items()])
 
 
-def take(reader: Reader, enough: Callable[[list[Polled]], bool], most: int = 1000) -> list[Polled]:
+def take(
+    reader: Reader, enough: Callable[[list[Polled]], bool], most: int = 1000, timeout_s: float = 0.05
+) -> list[Polled]:
     polled: list[Polled] = []
     until = time.monotonic() + 20
     while not enough(polled):
         assert time.monotonic() < until
-        polled.append(reader.poll(most, 0.05))
+        polled.append(reader.poll(most, timeout_s))
     return polled
 
 
@@ -120,6 +123,21 @@ def test_records_come_as_kafka_holds_them() -> None:
     assert sorted(values, key=str) == sorted((value for _, value, _ in RECORDS * 2), key=str)
 
 
+def test_offsets_that_go_on_in_another_partition_are_told_apart() -> None:
+    """Whatever the offsets look like, a run is of one partition: else its records would be stored for another one."""
+    with broker(20) as it:
+        given = properties.consumer(it.bootstrap_servers, "apart", {"enable.partition.eof": False})
+        consumer, reader = drain.client(given, Silent(), extension=CHOICE.extension)
+        come(consumer, reader, {0: 0})
+        polled = take(reader, lambda polled: bool(runs(polled)), most=1)
+        come(consumer, reader, {1: 20})
+        write(it, [(None, b"later", None)], [1])
+        polled += take(reader, lambda polled: sum(run.records for run in runs(polled)) == 20, timeout_s=2)
+        assert [offsets(polled, partition) for partition in (0, 1)] == [list(range(20)), [20]]
+        reader.close()
+        consumer.close()
+
+
 def test_nothing_of_a_partition_that_went_comes_out() -> None:
     """What was fetched of it is its new owner's; when it comes back, it goes on where it is told to."""
     with broker(100) as it, reading(it) as (consumer, reader):
@@ -140,6 +158,35 @@ def test_a_pause_holds_back_what_was_fetched() -> None:
         consumer.resume(both)
         polled = before + take(reader, lambda polled: len(ends(polled)) == 2)
         assert [offsets(polled, partition) for partition in (0, 1)] == [list(range(100))] * 2
+
+
+@pytest.mark.parametrize("seconds", [0.1, PATIENCE_S + 0.3], ids=["for a moment", "for long"])
+def test_what_is_held_comes_afterwards(seconds: float) -> None:
+    """Nothing comes while the pipeline is behind, and nothing is missing or comes twice when it goes on."""
+    both = [Partition(TOPIC, partition) for partition in (0, 1)]
+    with broker(100) as it, reading(it) as (_, reader):
+        polled = take(reader, lambda polled: bool(runs(polled)), most=10)
+        for _ in range(2):
+            reader.hold(both, shut=True)
+            reader.hold(both, shut=True)
+            assert [reader.poll(10, 0.05).runs for _ in range(int(seconds / 0.05))] == [[]] * int(seconds / 0.05)
+            reader.hold(both, shut=False)
+            polled += take(reader, lambda polled: bool(runs(polled)), most=10)
+        polled += take(reader, lambda polled: len(ends(polled)) == 2)
+        assert [offsets(polled, partition) for partition in (0, 1)] == [list(range(100))] * 2
+
+
+def test_callbacks_are_heard_while_records_are_held() -> None:
+    """A group that waits for this member would come to a halt otherwise, for as long as Target is down."""
+    assigned: list[TopicPartition] = []
+    with broker() as it:
+        given = properties.consumer(it.bootstrap_servers, "held", {"session.timeout.ms": 2000})
+        consumer, reader = drain.client(given, Silent(), extension=CHOICE.extension)
+        consumer.subscribe([TOPIC], on_assign=lambda _, partitions: assigned.extend(partitions))
+        reader.hold([], shut=True)
+        take(reader, lambda _: len(assigned) == 2)
+        reader.close()
+        consumer.close()
 
 
 def test_a_seek_drops_what_was_fetched() -> None:
