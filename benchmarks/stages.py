@@ -24,6 +24,7 @@ from connector.avro.lowering import parse
 from connector.avro.stores import SchemaFile
 from connector.avro.wire import Framing
 from connector.kafka.assignments import Assignments
+from connector.kafka.polled import listed
 from connector.profiles import merging
 from connector.profiles.mapping import Mapping
 from connector.records import ASSIGNMENT, OFFSET, Partition
@@ -71,7 +72,7 @@ class Steps:
         assignments = Assignments()
         assignments.add([PARTITION])
         with clock.step("to a chunk"):
-            chunk, _, _ = assignments.chunk(messages)
+            chunk = assignments.gather(listed(messages), lambda _: 0).chunk
         with clock.step("decode (fastavro)"):
             changes = await self.decoder.decode(PARTITION.topic, chunk.frame)
         with clock.step("map"):
