@@ -1,7 +1,7 @@
 """Drains the consumer's records into columns by way of the C extension, without an object for each.
 
 Optional: where the extension was not built, or librdkafka does not take it, `client` falls back to `polled` and says
-why. How it works is told in `_drain.c`, why it is worth it in docs/adr/0009. Belongs to the consumer thread.
+why. How it works is told in `_drain.c`, why it is worth it in docs/adr/0011. Belongs to the consumer thread.
 """
 
 from __future__ import annotations
