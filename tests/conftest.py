@@ -61,7 +61,7 @@ def each_reader(request: pytest.FixtureRequest) -> Iterator[None]:
     """Runs the test twice: with and without the C extension."""
     before, CHOICE.extension = CHOICE.extension, request.param == "extension"
     if CHOICE.extension:
-        _skip_if(None if PLUGIN else "the C extension is missing: install a C compiler, then make clean install")
+        _skip_if(None if PLUGIN else "the C extension is missing: get a compiler, then make clean install")
     yield
     CHOICE.extension = before
 
