@@ -7,6 +7,13 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_NO_CACHE_DIR=1 \
     PIP_ROOT_USER_ACTION=ignore
 WORKDIR /build
+# What compiles the extension; it stays behind in this stage. Python's own images have its headers, Debian's may not.
+RUN packages="gcc libc6-dev" \
+    && { [ -e "$(python -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h" ] \
+        || packages="$packages libpython3-dev"; } \
+    && apt-get update -qq \
+    && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages \
+    && rm -rf /var/lib/apt/lists/*
 COPY requirements/build.txt requirements/run.txt requirements/
 # The environment gets no pip of its own: the one of this stage installs into it, and stays behind.
 # pip compiles the bytecode here, since the service runs on a read-only root.
@@ -18,7 +25,8 @@ RUN python -m venv --without-pip /opt/target-connector \
 COPY pyproject.toml README.md LICENSE ./
 COPY connector connector
 RUN python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir wheels . \
-    && python -m pip --python /opt/target-connector/bin/python install --quiet --no-deps wheels/*.whl
+    && python -m pip --python /opt/target-connector/bin/python install --quiet --no-deps wheels/*.whl \
+    && /opt/target-connector/bin/python -I -c "import connector.kafka._drain"
 
 FROM python:${PYTHON}
 ARG VERSION=0.1.0

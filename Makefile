@@ -13,7 +13,7 @@ help:  ## this list
 
 install: $(STAMP)  ## a virtual environment in .venv with everything pinned, and the package in place
 
-$(STAMP): requirements/dev.txt pyproject.toml
+$(STAMP): requirements/dev.txt pyproject.toml connector/kafka/_drain.c
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.13 ...")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements/dev.txt
@@ -67,4 +67,4 @@ pins: install  ## write the requirement files anew from pyproject.toml
 		-c requirements/dev.txt --group build -o requirements/build.txt
 
 clean:  ## remove what the targets made
-	rm -rf $(VENV) .coverage* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist
+	rm -rf $(VENV) .coverage* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist build *.egg-info connector/kafka/*.so

@@ -24,6 +24,7 @@ from connector.avro.lowering import parse
 from connector.avro.stores import SchemaFile
 from connector.avro.wire import Framing
 from connector.kafka.assignments import Assignments
+from connector.kafka.polled import listed
 from connector.profiles.mapping import Mapping
 from connector.profiles.merging import Events
 from connector.profiles.window import Limits, Window, merge
@@ -73,7 +74,7 @@ class Steps:
         assignments = Assignments()
         assignments.add([PARTITION])
         with clock.step("to a chunk"):
-            chunk = assignments.gather(messages, lambda _: 0).chunk
+            chunk = assignments.gather(listed(messages), lambda _: 0).chunk
         with clock.step("decode"):
             changes = await self.decoder.decode(PARTITION.topic, chunk.frame)
         with clock.step("map"):

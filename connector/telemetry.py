@@ -80,6 +80,9 @@ class FollowReport:
 class Telemetry(Protocol):
     """What is told, by whom it may be told from any thread."""
 
+    def reads(self, reader: str, why_not: str | None) -> None:
+        """Records are read by this reader (`extension` or `client`), and why not by the extension if it was wanted."""
+
     def polled(self, records: int, size_bytes: int) -> None:
         """A chunk came in; `size_bytes` counts the values."""
 
@@ -146,6 +149,9 @@ class Telemetry(Protocol):
 
 class Silent:
     """Tells nobody."""
+
+    def reads(self, reader: str, why_not: str | None) -> None:
+        """See Telemetry."""
 
     def polled(self, records: int, size_bytes: int) -> None:
         """See Telemetry."""

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from connector.kafka.drain import PLUGIN
 from tests.cluster import Cluster
 from tests.containers import APP_IMAGE, KAFKA_IMAGE, REGISTRY_IMAGE, Kafka, Registry, missing
+from tests.readers import CHOICE
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -52,6 +54,16 @@ def cluster(_three_brokers: Cluster) -> Iterator[Cluster]:
     """Three brokers, shared by all tests that kill some: what a test killed or froze comes back after it."""
     yield _three_brokers
     _three_brokers.heal()
+
+
+@pytest.fixture(params=["client", "extension"])
+def each_reader(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Runs the test twice: with and without the C extension."""
+    before, CHOICE.extension = CHOICE.extension, request.param == "extension"
+    if CHOICE.extension:
+        _skip_if(None if PLUGIN else "the C extension is missing: get a compiler, then make clean install")
+    yield
+    CHOICE.extension = before
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Which partitions are ours, how far each has been read, and a poll's messages made into a chunk.
+"""Which partitions are ours, how far each has been read, and what a poll brought made into a chunk.
 
 Every assignment of a partition has a number of its own, which the rows carry from here to the body, so that whatever
 belongs to an earlier assignment can be told from what is ours. Belongs to the consumer thread.
@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from connector.kafka.polled import RUN
 from connector.records import ASSIGNMENT, OFFSET, ROW, VALUE, Assignment, Chunk, Jump, Partition, Span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from confluent_kafka import Message
+    from connector.kafka.polled import Polled, Run
 
 COLUMNS = {ROW: pl.UInt32, ASSIGNMENT: pl.UInt32, OFFSET: pl.Int64, VALUE: pl.Binary}
 
@@ -141,43 +142,39 @@ class Assignments:
                 held.went_back = False
         return remade
 
-    def gather(self, messages: Iterable[Message], low: Callable[[Partition], int]) -> Gathered:
-        """Make a chunk of messages, in the order in which they were consumed.
+    def gather(self, polled: Polled, low: Callable[[Partition], int]) -> Gathered:
+        """Make a chunk of what one poll brought.
 
         Args:
-            messages: records, and ends of partitions (`_PARTITION_EOF`), whose offset is that of the next record. An
-                end moves a span past what no record has: markers of transactions, aborted records.
+            polled: records, and ends of partitions. An end moves a span past what no record has: markers of
+                transactions, aborted records.
             low: the first offset that Kafka still has of a partition, or a negative number where that is not known.
         """
         poll = _Poll(low)
-        records: list[Message] = []
-        numbers: list[int] = []
-        offsets: list[int] = []
-        values: list[bytes | None] = []
-        # confluent-kafka hands out objects, so here, and only here, each record is touched on its own.
-        for message in messages:
-            held = self._held.get((message.topic(), message.partition()))  # type: ignore[arg-type]
-            if held is None:
-                continue  # of a partition that went away in this very poll: its new owner reads it
-            offset: int = message.offset()  # type: ignore[assignment]
-            end = message.error() is not None
-            if offset != held.next and held.next is not None:
-                self._move(held, held.next, offset, poll)
-            elif end and offset == held.next:
-                continue
-            number = held.assignment.number
-            if number not in poll.firsts:
-                poll.firsts[number] = held.assignment, offset if held.next is None else held.next
-            held.next = offset if end else offset + 1
-            if not end:
-                records.append(message)
-                numbers.append(number)
-                offsets.append(offset)
-                values.append(message.value())
-        rows = range(len(records))
-        frame = pl.DataFrame({ROW: rows, ASSIGNMENT: numbers, OFFSET: offsets, VALUE: values}, schema=COLUMNS)
+        numbers = pl.Series(ASSIGNMENT, [self._take(run, poll) for run in polled.runs], pl.UInt32)
+        frame = polled.frame.select(numbers.gather(polled.frame[RUN]), OFFSET, VALUE)
+        records = polled.records
+        if frame[ASSIGNMENT].null_count():
+            kept = frame[ASSIGNMENT].is_not_null()
+            frame, records = frame.filter(kept), [records[row] for row in kept.arg_true()]
+        frame = frame.with_row_index(ROW)
         chunk = Chunk(frame, records, poll.spans(self._held))
-        return Gathered(chunk, sum(len(value) for value in values if value), poll.remade, poll.jumps)
+        return Gathered(chunk, int(frame[VALUE].bin.size().sum()), poll.remade, poll.jumps)
+
+    def _take(self, run: Run, poll: _Poll) -> int | None:
+        """Note how far a partition is read by now, and give the number of its assignment."""
+        held = self._held.get((run.topic, run.partition))
+        if held is None:
+            return None  # of a partition that went away in this very poll: its new owner reads it
+        if held.next is not None and run.first != held.next:
+            self._move(held, held.next, run.first, poll)
+        elif held.next is not None and not run.records:
+            return None  # an end that was known
+        number = held.assignment.number
+        if number not in poll.firsts:
+            poll.firsts[number] = held.assignment, run.first if held.next is None else held.next
+        held.next = run.first + run.records
+        return number
 
     def _move(self, held: _Held, expected: int, offset: int, poll: _Poll) -> None:
         """Another record came than the one after the last."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from connector.kafka.assignments import Remade
     from connector.kafka.listener import Teller
+    from connector.kafka.polled import Reader
     from connector.records import Assignment
     from connector.telemetry import Telemetry
 
@@ -73,9 +74,9 @@ class Membership:
         self._joined = joined
         self._clock = clock
 
-    def join(self, consumer: Consumer, topics: Sequence[str]) -> None:
+    def join(self, consumer: Consumer, reader: Reader, topics: Sequence[str]) -> None:
         """Be a member by way of this consumer from now on; whatever was ours by another one is lost."""
-        self._consumer = consumer
+        self._consumer, self._reader = consumer, reader
         self._highest = {}
         self._let_go(self.assignments.partitions())
         consumer.subscribe(list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost)
@@ -123,6 +124,7 @@ class Membership:
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         if consumer is not self._consumer:
             return  # one that was given up, while it closes
+        self._reader.coming(_named(partitions))
         starts = self._committed(partitions)
         self._note(starts)
         starts = self._begin_anew(partitions, starts)

@@ -1,11 +1,11 @@
 """The source: the consumer on a thread of its own, chunks out, commands in.
 
 Since confluent-kafka 2.16 every call on a Consumer waits until the running one returns, and a second thread starves
-(confluent-kafka-python #2322), so all calls are made by one thread: it consumes lists, hands chunks to the event
-loop, and takes commands from a queue between two lists. Offsets are only stored here, after the pipeline settled
-them; librdkafka commits what is stored every second, on revoke and on close. While the pipeline is behind, the
-partitions are paused but polling goes on, so the membership lives. Callbacks never raise: a raising one would lose
-the list being fetched.
+(confluent-kafka-python #2322), so all calls are made by one thread: it polls by way of a reader (`polled`, `drain`),
+hands chunks to the event loop, and takes commands from a queue between two polls. Offsets are only stored here, after
+the pipeline settled them; librdkafka commits what is stored every second, on revoke and on close. While the pipeline is
+behind, the partitions are paused but polling goes on, so the membership lives. Callbacks never raise: a raising one
+would lose the list being fetched.
 
 Bounds: the hand-off holds at most `high_records` or `high_bytes` and one more chunk; a chunk without a record counts
 as one.
@@ -20,9 +20,10 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_INVALID, Consumer, KafkaException, TopicPartition
 
 from connector.errors import FatalError
+from connector.kafka import drain
 from connector.kafka.denied import Denied
 from connector.kafka.gate import Gate
 from connector.kafka.lifeline import Lifeline, abandon
@@ -36,13 +37,15 @@ from connector.telemetry import Part
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from confluent_kafka import Message
+    from confluent_kafka import KafkaError
 
     from connector.kafka.listener import Listener
+    from connector.kafka.polled import Polled, Reader
     from connector.records import Assignment, Chunk, Partition
     from connector.telemetry import Telemetry
 
-LOOK_EVERY_POLLS = 50  # at 0.1 s a poll: the lag is told, and a cut lifeline looked for, every 5 s or less
+LOOK_EVERY_S = 5.0  # of polls that took as long as they may: the lag is told, and a cut lifeline looked for
+SHUT_POLL_S = 0.01  # while the gate is shut a poll only waits for it: at a million records a second 10,000 are taken
 STEADY_EVERY_S = 0.1
 QUIET_S = 15.0  # librdkafka connects anew every 10 s at least, and tells of each refusal: after this there is none
 
@@ -58,6 +61,7 @@ class SourceOptions:
         max_records: of one list.
         poll_timeout_s: how long a list may take to fill; also how long a command may wait.
         high_records, high_bytes: of the hand-off, at which partitions are paused; resumed at half.
+        extension: whether records are drained by the C extension, where it is installed.
     """
 
     properties: Mapping[str, Any]
@@ -67,6 +71,7 @@ class SourceOptions:
     poll_timeout_s: float = 0.1
     high_records: int = 40_000
     high_bytes: int = 16_000_000
+    extension: bool = True
 
 
 class Source:
@@ -102,20 +107,21 @@ class Source:
         )
         self._lifeline = Lifeline(options.properties)
         self._clients = 0
-        self._consumer = self._client()
-        self._silent_polls = self._polls = 0
+        self._consumer, self._reader = self._client()
+        self._silent_s = self._since_look_s = 0.0
         self._refused_at = float("inf")
         self._given_up = False
         self._thread = threading.Thread(target=self._run, name="kafka-consumer", daemon=True)
 
-    def _client(self) -> Consumer:
+    def _client(self) -> tuple[Consumer, Reader]:
         number = self._clients = self._clients + 1
 
         def hear(error: KafkaError) -> None:
             if number == self._clients:  # one that was cut off, and closes, has nothing more to say
                 self._hear(error)
 
-        return Consumer({**self._options.properties, "error_cb": hear})
+        given = {**self._options.properties, "error_cb": hear}
+        return drain.client(given, self._telemetry, extension=self._options.extension)
 
     def start(self) -> None:
         """Subscribe and begin to fetch; must be called on the running event loop."""
@@ -180,40 +186,42 @@ class Source:
 
     def _run(self) -> None:
         try:
-            self._membership.join(self._consumer, self._options.topics)
+            self._membership.join(self._consumer, self._reader, self._options.topics)
             while not self._stopping.is_set():
                 self._run_commands()
                 if self._gate.turn():
                     self._apply_gate()
                 self._poll()
             self._run_commands()
+            self._reader.close()
             (abandon if self._given_up else Consumer.close)(self._consumer)
         except Exception as error:  # noqa: BLE001 (the edge of the thread: nobody else would hear of it)
             self._fail(FatalError(f"the Kafka consumer failed: {_text(error)}"))
 
     def _poll(self) -> None:
-        messages = self._consumer.consume(self._options.max_records, self._options.poll_timeout_s)
+        timeout_s = SHUT_POLL_S if self._gate.shut else self._options.poll_timeout_s
+        polled = self._reader.poll(self._options.max_records, timeout_s)
         self._pulse.beat(self._clock())
-        good = [message for message in messages if (error := message.error()) is None or _is_end(error)]
-        for message in messages if len(good) < len(messages) else ():
-            if (error := message.error()) is not None and not _is_end(error):
-                self._hear(error, message.topic())
-        if good:
-            self._hand_over(good)
-        self._silent_polls = 0 if messages else self._silent_polls + 1
-        self._polls += 1
-        if self._polls % LOOK_EVERY_POLLS == 0:
+        for error, topic in polled.failures:
+            self._hear(error, topic)
+        if polled.runs:
+            self._hand_over(polled)
+        self._silent_s = 0.0 if polled.runs or polled.failures else self._silent_s + timeout_s
+        self._since_look_s += timeout_s
+        if self._since_look_s >= LOOK_EVERY_S:
+            self._since_look_s = 0.0
+            self._reader.coming(self._membership.assignments.partitions())
             self._tell_ends()
             self._forget_a_refusal()
-            if self._silent_polls >= LOOK_EVERY_POLLS:
+            if self._silent_s >= LOOK_EVERY_S:
                 self._look_at_the_lifeline()
 
-    def _hand_over(self, messages: list[Message]) -> None:
-        gathered = self._membership.assignments.gather(messages, lambda partition: self._watermarks(partition)[0])
+    def _hand_over(self, polled: Polled) -> None:
+        gathered = self._membership.assignments.gather(polled, lambda partition: self._watermarks(partition)[0])
         self._membership.tell_remade(gathered.remade)
         for jump in gathered.jumps:
             self._telemetry.jumped(jump)
-        self._denied.read({str(message.topic()) for message in messages})
+        self._denied.read({run.topic for run in polled.runs})
         self._tell_well()
         chunk, size_bytes = gathered.chunk, gathered.size_bytes
         if chunk.spans:
@@ -225,15 +233,14 @@ class Source:
         """Go on with a new client if this one is cut off; the old one may take a minute to close."""
         topic = next((partition.topic for partition in self._membership.assignments.partitions()), None)
         if self._lifeline.is_cut(self._consumer, topic):
-            old, self._consumer = self._consumer, self._client()
-            self._membership.join(self._consumer, self._options.topics)
+            self._reader.close()
+            old, (self._consumer, self._reader) = self._consumer, self._client()
+            self._membership.join(self._consumer, self._reader, self._options.topics)
             threading.Thread(target=old.close, name="kafka-consumer-cut-off", daemon=True).start()
 
     def _apply_gate(self) -> None:
-        """Pause or resume all; librdkafka's pause flag outlives a rebalance, so it is set either way."""
-        ours = [TopicPartition(*partition) for partition in self._membership.assignments.partitions()]
-        if ours:
-            (self._consumer.pause if self._gate.shut else self._consumer.resume)(ours)
+        """Hold or release all; librdkafka's pause flag outlives a rebalance, so it is set either way."""
+        self._reader.hold(self._membership.assignments.partitions(), shut=self._gate.shut)
 
     def _go_on(self) -> None:
         """Partitions have come."""
@@ -287,10 +294,6 @@ class Source:
             except queue.Empty:
                 return
             command()
-
-
-def _is_end(error: KafkaError) -> bool:
-    return error.code() == KafkaError._PARTITION_EOF
 
 
 def _text(error: Exception) -> str:

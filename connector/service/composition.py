@@ -157,7 +157,8 @@ def _provider(
 
 def _source_options(settings: Settings, consumer: dict[str, Any]) -> SourceOptions:
     topics = [topic for source in settings.sources for topic in source.topics]
-    return SourceOptions(consumer, topics, revoke_timeout_s=settings.target.timeout + REVOKE_WAIT_S)
+    revoke_timeout_s = settings.target.timeout + REVOKE_WAIT_S
+    return SourceOptions(consumer, topics, revoke_timeout_s, extension=settings.kafka.extension)
 
 
 def _window(settings: Settings) -> Window:

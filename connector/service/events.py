@@ -34,6 +34,8 @@ WARNED: Final = "warned"
 LISTENING: Final = "listening"
 ADMIN_LISTENING: Final = "admin_listening"
 COLUMNS_OFF: Final = "columns_off"
+READING: Final = "reading"
+READING_SLOWLY: Final = "reading_slowly"
 ASSIGNED: Final = "assigned"
 BATCH_ACCEPTED: Final = "batch_accepted"
 OFFSET_RESET: Final = "offset_reset"
@@ -70,6 +72,20 @@ EVENTS: Final = (
         ("why",),
         "The fast decoder is not usable here, so records are decoded one by one: all is right, but slower.",
         "Install the versions of polars-avro and nanoarrow that `requirements/run.txt` names, or use the image.",
+    ),
+    Event(
+        READING,
+        "info",
+        ("reader",),
+        "How records are taken from the Kafka client: `extension` drains them in C, `client` makes an object of each.",
+        "None.",
+    ),
+    Event(
+        READING_SLOWLY,
+        "warning",
+        ("why",),
+        "The C extension is not used, so each record costs more CPU; nothing else differs.",
+        "Install with a C compiler at hand, or set `kafka.extension: false` to have it so.",
     ),
     Event(
         ASSIGNED,

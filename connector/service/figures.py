@@ -46,6 +46,13 @@ METRICS: Final = (
         labels=("version",),
     ),
     Metric(
+        "target_connector_reader_info",
+        "gauge",
+        "1 for the way in which records are taken from the Kafka client: `extension` (in C) or `client`.",
+        "`client` where `extension` is expected: see `reading_slowly` in the log.",
+        labels=("reader",),
+    ),
+    Metric(
         "target_connector_records_polled_total",
         "counter",
         "Records that came from Kafka.",

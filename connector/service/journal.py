@@ -53,6 +53,12 @@ class Journal(Silent):
         self._expiry: tuple[str | None, float] = (None, 0.0)  # what was last told of the token, and when
         self._letters: dict[Reason, _Letters] = {}
 
+    def reads(self, reader: str, why_not: str | None) -> None:
+        """See Telemetry."""
+        self._log.info(events.READING, reader=reader)
+        if why_not is not None:
+            self._log.warning(events.READING_SLOWLY, why=why_not)
+
     def assigned(self, partitions: int, all_partitions: int | None) -> None:
         """See Telemetry."""
         with self._lock:
@@ -204,6 +210,11 @@ class Tee:
         """See Telemetry."""
         for listener in self._listeners:
             listener.dead_lettered(reason, count)
+
+    def reads(self, reader: str, why_not: str | None) -> None:
+        """See Telemetry."""
+        for listener in self._listeners:
+            listener.reads(reader, why_not)
 
     def skipped(self, why: str, count: int) -> None:
         """See Telemetry."""

@@ -76,6 +76,7 @@ class Metrics:
         self._token_expiry = self._gauge("target_connector_token_expiry_timestamp_seconds")
         self._token_expiry.set(nan)  # 0 would have expired long ago
         self._trouble = self._gauge("target_connector_trouble")
+        self._reader = self._gauge("target_connector_reader_info")
         self._start_at_zero()
 
     def _start_at_zero(self) -> None:
@@ -120,6 +121,11 @@ class Metrics:
         for family in self._registry.collect():
             family.samples = [sample for sample in family.samples if not sample.name.endswith("_created")]
             yield family
+
+    def reads(self, reader: str, why_not: str | None) -> None:  # noqa: ARG002 (the journal tells why)
+        """See Telemetry."""
+        self._reader.clear()
+        self._reader.labels(reader).set(1)
 
     def polled(self, records: int, size_bytes: int) -> None:
         """See Telemetry."""

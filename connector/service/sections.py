@@ -47,6 +47,11 @@ class KafkaSettings(Section):
         default={},
         description="Properties whose value is in a file, such as `{sasl.password: /run/secrets/kafka-password}`.",
     )
+    extension: bool = Field(
+        default=True,
+        description="Take records from the Kafka client by way of the C extension where it is installed; it needs less "
+        "CPU for each. Nothing else differs.",
+    )
 
     @field_serializer("properties", when_used="json")
     def _masked(self, properties: dict[str, str]) -> dict[str, str]:

@@ -28,6 +28,7 @@ from connector.simulator.account import SimulatorOptions
 from connector.simulator.app import Simulator
 from connector.telemetry import Silent
 from tests.changes import changed
+from tests.readers import CHOICE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
@@ -185,6 +186,7 @@ class Road:
             "kafka": {
                 "bootstrap_servers": self.broker.bootstrap_servers,
                 "group_id": GROUP,
+                "extension": CHOICE.extension,
                 # The mock ends a rebalance only just before the session's time-out, so that is made short.
                 "properties": {"session.timeout.ms": 2000, "heartbeat.interval.ms": 100},
             },

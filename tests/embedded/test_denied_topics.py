@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from confluent_kafka import KafkaError
 
 from connector.kafka.embedded import Api, EmbeddedBroker
@@ -13,6 +14,8 @@ from tests.embedded.test_rebalances import owner
 
 if TYPE_CHECKING:
     from tests.embedded.test_rebalances import Owner
+
+pytestmark = pytest.mark.usefixtures("each_reader")
 
 DENIED, OTHER = "crm.denied", "crm.other"
 WORDS = f"{DENIED} may not be read; grant the service's user Read on the topic"

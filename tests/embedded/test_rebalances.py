@@ -19,6 +19,7 @@ from connector.kafka.source import Source, SourceOptions
 from connector.records import Jump, Partition
 from connector.simulator.faults import FaultKind
 from tests.embedded.road import GROUP, PARTITIONS, TOPIC, Watcher, committed, road, until
+from tests.readers import CHOICE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
     from connector.kafka.assignments import Remade
     from connector.records import Assignment, Chunk
+
+pytestmark = pytest.mark.usefixtures("each_reader")
 
 QUICK = {"session.timeout.ms": 2000, "heartbeat.interval.ms": 100, "topic.metadata.refresh.interval.ms": 500}
 
@@ -83,7 +86,7 @@ async def owner(  # noqa: PLR0913 (what the tests vary, named)
     """Run a source on its own."""
     listener = Owner()
     given = properties.consumer(brokers, group, own)
-    options = SourceOptions(given, [topic], revoke_timeout_s=revoke_timeout_s)
+    options = SourceOptions(given, [topic], revoke_timeout_s=revoke_timeout_s, extension=CHOICE.extension)
     listener.source = Source(options, listener, listener.telemetry, **({"clock": clock} if clock else {}))
     listener.source.start()
     taking = asyncio.create_task(listener.take())

@@ -25,6 +25,7 @@ from connector.simulator.account import SimulatorOptions
 from connector.simulator.app import Simulator
 from tests.changes import changed
 from tests.embedded.road import Watcher, read_letters
+from tests.readers import CHOICE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -218,6 +219,7 @@ class KafkaRoad:
             "kafka": {
                 "bootstrap_servers": self.kafka.address,
                 "group_id": self.topic,
+                "extension": CHOICE.extension,
                 "properties": {"session.timeout.ms": 3000, "heartbeat.interval.ms": 500},
             },
             "registry": {"url": self.registry_url},

@@ -242,7 +242,8 @@ async def test_a_wrong_password_is_one_line(secured: Secured) -> None:
         service.await_trouble("kafka", "they refuse the credentials; see sasl.username, sasl.password")
         assert service.ask("/readyz")[0] == 503
         await asyncio.sleep(6)  # some 20 attempts of librdkafka's
-        assert [line["event"] for line in service.log()] == ["starting", "listening", "admin_listening", "trouble"]
+        said = [line["event"] for line in service.log() if not line["event"].startswith("reading")]
+        assert said == ["starting", "listening", "admin_listening", "trouble"]
         assert secured.password not in service.out()
         secured.broker.set_password(USER, secured.password)
         service.await_ready()

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from tests.containers import Registry
 
-pytestmark = pytest.mark.containers
+pytestmark = [pytest.mark.containers, pytest.mark.usefixtures("each_reader")]
 
 CLASSIC = {"session.timeout.ms": 3000, "heartbeat.interval.ms": 500}
 protocols = pytest.mark.parametrize(

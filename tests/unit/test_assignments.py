@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from confluent_kafka import KafkaError
 
 from connector.kafka.assignments import Assignments, Remade
+from connector.kafka.polled import listed
 from connector.records import ASSIGNMENT, OFFSET, ROW, VALUE, Jump, Partition
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ class Message:
     end: bool = False
 
     def error(self) -> Any:
-        return "end" if self.end else None
+        return KafkaError(KafkaError._PARTITION_EOF) if self.end else None
 
     def topic(self) -> str:
         return self.where.topic
@@ -42,7 +44,7 @@ class Message:
 
 
 def gather(assignments: Assignments, *messages: Message, low: int = -1001) -> Gathered:
-    return assignments.gather(messages, lambda _partition: low)  # type: ignore[arg-type]
+    return assignments.gather(listed(messages), lambda _partition: low)  # type: ignore[arg-type]
 
 
 def spans(gathered: Gathered) -> list[tuple[int, int, int]]:

@@ -1,0 +1,174 @@
+"""Drains the consumer's records into columns by way of the C extension, without an object for each.
+
+Optional: where the extension was not built, or librdkafka does not take it, `client` falls back to `polled` and says
+why. How it works is told in `_drain.c`, why it is worth it in docs/adr/0011. Belongs to the consumer thread.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import polars as pl
+from confluent_kafka import Consumer, KafkaError, KafkaException
+
+from connector.kafka.polled import RUN, ListReader, Polled, Run, listed
+from connector.records import OFFSET, VALUE
+
+try:
+    from connector.kafka import _drain
+except ImportError:  # installed without a compiler
+    PLUGIN: str | None = None
+else:
+    PLUGIN = _drain.__file__
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from connector.kafka.polled import Reader
+    from connector.records import Partition, Record
+    from connector.telemetry import Telemetry
+
+_EVENTS: Final = 100  # of the client's own queue, at once: callbacks and errors, no records
+_SIZES: Final = struct.Struct("=ii")
+
+
+def client(
+    properties: Mapping[str, Any], telemetry: Telemetry, *, extension: bool, plugin: str | None = PLUGIN
+) -> tuple[Consumer, Reader]:
+    """Make a consumer and its reader.
+
+    Args:
+        properties: librdkafka's.
+        telemetry: is told which reader it is.
+        extension: whether it shall be used.
+        plugin: where it is; None: it is not installed.
+
+    Raises:
+        KafkaException: librdkafka does not take the properties.
+    """
+    why_not = "the C extension is not installed" if extension else None
+    if extension and plugin is not None:
+        try:
+            consumer = Consumer({**properties, "plugin.library.paths": plugin})
+            reader = DrainReader(consumer, _drain.attach())
+        except (KafkaException, RuntimeError) as error:
+            why_not = f"librdkafka does not take the C extension ({type(error).__name__})"
+        else:
+            telemetry.reads(reader.name, None)
+            return consumer, reader
+    consumer = Consumer(dict(properties))
+    telemetry.reads(ListReader.name, why_not)
+    return consumer, ListReader(consumer)
+
+
+class DrainReader:
+    """Takes columns."""
+
+    name = "extension"
+
+    def __init__(self, consumer: Consumer, drain: object) -> None:
+        """Read this consumer's records from this drain."""
+        self._consumer = consumer
+        self._drain: object | None = drain
+        self._forwarded: set[Partition] = set()
+        self._shut = False
+
+    def coming(self, partitions: Iterable[Partition]) -> None:
+        """See Reader. Librdkafka ends the forwarding when a partition goes, and does not begin it again by itself."""
+        if self._drain is not None:
+            for partition in partitions:
+                _drain.forward(self._drain, *partition, True)
+                self._forwarded.add(partition)
+
+    def hold(self, partitions: Sequence[Partition], *, shut: bool) -> None:  # noqa: ARG002 (Reader's)
+        """See Reader. What was fetched waits in our queue, and librdkafka fetches no more than fits into it."""
+        self._shut = shut
+
+    def poll(self, most: int, timeout_s: float) -> Polled:
+        """See Reader. What the client's own queue holds comes first: callbacks run, and errors are told."""
+        events = self._consumer.consume(_EVENTS, timeout_s if self._shut else 0)
+        if events or self._shut:
+            return listed(events)
+        schema, array, runs, errors = _drain.drain(self._drain, most, int(timeout_s * 1000))
+        frame = pl.Series(_Arrow(schema, array)).struct.unnest()
+        named = [Run(*run) for run in runs]
+        failures = [(KafkaError(code, text), topic) for code, text, topic in errors]
+        return Polled(frame.select(RUN, OFFSET, VALUE), named, Drained(frame, named), failures)
+
+    def close(self) -> None:
+        """See Reader."""
+        if self._drain is not None:
+            for partition in self._forwarded:
+                _drain.forward(self._drain, *partition, False)
+            _drain.close(self._drain)
+            self._drain = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrow:
+    """Arrow's two capsules, as Polars takes them without copying."""
+
+    schema: object
+    array: object
+
+    def __arrow_c_array__(self, requested_schema: object = None) -> tuple[object, object]:
+        return self.schema, self.array
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """One record, made when it is asked for; `connector.records.Record`."""
+
+    run: Run
+    columns: Mapping[str, Any]
+
+    def topic(self) -> str:
+        return self.run.topic
+
+    def partition(self) -> int:
+        return self.run.partition
+
+    def offset(self) -> int:
+        return int(self.columns[OFFSET])
+
+    def key(self) -> bytes | None:
+        return self.columns["key"]  # type: ignore[no-any-return]
+
+    def value(self) -> bytes | None:
+        return self.columns[VALUE]  # type: ignore[no-any-return]
+
+    def headers(self) -> list[tuple[str, bytes | None]] | None:
+        packed = self.columns["headers"]
+        return None if packed is None else list(_unpacked(packed))
+
+
+class Drained(Sequence["Record"]):
+    """The records of a frame, each made when it is asked for: only dead letters ask."""
+
+    def __init__(self, frame: pl.DataFrame, runs: Sequence[Run]) -> None:
+        """Take RUN, OFFSET, VALUE, `key` and `headers`, the last as `_drain.c` packs them."""
+        self._frame = frame
+        self._runs = runs
+
+    def __len__(self) -> int:
+        return self._frame.height
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[row] for row in range(*index.indices(len(self)))]
+        columns = self._frame.row(range(len(self))[index], named=True)  # an IndexError ends an iteration
+        return _Record(self._runs[columns[RUN]], columns)
+
+
+def _unpacked(packed: bytes) -> Iterator[tuple[str, bytes | None]]:
+    at = 0
+    while at < len(packed):
+        name_size, value_size = _SIZES.unpack_from(packed, at)
+        at += _SIZES.size
+        name = packed[at : at + name_size].decode()
+        at += name_size
+        yield name, None if value_size < 0 else packed[at : at + value_size]
+        at += max(0, value_size)

@@ -1,0 +1,50 @@
+"""The package as pip builds it: with a C compiler and without one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+READER = """
+from connector.kafka import drain
+from connector.telemetry import Silent
+given = {"bootstrap.servers": "127.0.0.1:1", "group.id": "g", "log_level": 0}
+consumer, reader = drain.client(given, Silent(), extension=True)
+print(drain.__file__, reader.name)
+reader.close()
+consumer.close()
+"""
+
+pytestmark = pytest.mark.system
+
+
+@pytest.mark.parametrize(
+    ("compiler", "reader"),
+    [({}, "extension"), ({"CC": "/bin/false"}, "client")],
+    ids=["with a compiler", "without one"],
+)
+def test_it_installs(tmp_path: Path, compiler: dict[str, str], reader: str) -> None:
+    """Without a compiler it installs as well, and reads by the client."""
+    source, wheels, installed = tmp_path / "source", tmp_path / "wheels", tmp_path / "installed"
+    shutil.copytree(ROOT / "connector", source / "connector", ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
+    subprocess.run([*build, f"--wheel-dir={wheels}", str(source)], env=os.environ | compiler, check=True)
+    (wheel,) = wheels.glob("*.whl")
+    with ZipFile(wheel) as files:
+        files.extractall(installed)
+    path = f"{installed}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+    run = [sys.executable, "-c", READER]
+    printed = subprocess.run(
+        run, env=os.environ | {"PYTHONPATH": path}, cwd=tmp_path, check=True, capture_output=True, text=True
+    )
+    where, name = printed.stdout.split()
+    assert (Path(where).is_relative_to(installed), name) == (True, reader)
