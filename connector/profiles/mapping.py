@@ -235,10 +235,19 @@ def _bad_ids(rows: pl.DataFrame, path: str) -> pl.DataFrame:
         (held.str.len_chars() > MAX_ID_CHARS, Reason.ID_TOO_LONG, f"has more than {MAX_ID_CHARS} characters"),
         (held.str.contains(_FORBIDDEN_IN_ID), Reason.ID_FORBIDDEN, "holds `+`, `/`, a comma or a control character"),
     )
+    # Most often all is well, which can be seen for all rows together in a third of the time.
+    suspect = (held.null_count() > 0) | (held.str.len_chars().max() > MAX_ID_CHARS) | _any_holds(held, _FORBIDDEN_IN_ID)
+    if not rows.select(suspect).item():
+        return pl.DataFrame(schema=_REFUSED)
     return pl.concat(
         rows.filter(bad).select(ROW, reason=pl.lit(reason.value), detail=pl.lit(f"the id `{path}` {what}"))
         for bad, reason, what in checks
     )
+
+
+def _any_holds(column: pl.Expr, pattern: str) -> pl.Expr:
+    """Whether any text of a column holds a character: of one long text this is known in half the time."""
+    return column.str.join("").str.contains(pattern)
 
 
 def _may_hold_separators(pairs: abc.Mapping[str, str], dtypes: abc.Mapping[str, pl.DataType]) -> abc.Sequence[str]:
@@ -247,6 +256,8 @@ def _may_hold_separators(pairs: abc.Mapping[str, str], dtypes: abc.Mapping[str, 
 
 
 def _unsafe(rows: pl.DataFrame, names: abc.Sequence[str]) -> pl.DataFrame:
+    held = rows.select(_any_holds(pl.col(name), _SEPARATORS).alias(name) for name in names)
+    names = [name for name in names if held[name].item()]
     if not names:
         return pl.DataFrame(schema=_REFUSED)
     flags = rows.select(ROW, *(pl.col(name).str.contains(_SEPARATORS) for name in names))

@@ -65,7 +65,7 @@ class Encoder:
     def _needing(self, texts: pl.DataFrame) -> list[str]:
         """Names the columns that hold something to encode, or did before."""
         new = [name for name in texts.columns if name not in self._needy]
-        found = texts.select(pl.col(new).str.contains(_NEEDS).any())
+        found = texts.select(pl.col(new).str.join("").str.contains(_NEEDS))  # half the time of one text after another
         self._needy |= {column.name for column in found if column.item()}
         return [name for name in texts.columns if name in self._needy]
 

@@ -152,7 +152,8 @@ async def test_nothing_is_stored_of_what_was_lost(tmp_path: Path) -> None:
     async with road(tmp_path) as it:
         it.produce(range(50))
         it.simulator.faults.add(FaultKind.SLOW, times=1, delay_s=15.0)  # longer than losing and coming back may take
-        async with it.member(service__drain="1s", target__timeout="25s") as member:
+        # A window that waits until it has all of the first 50, however slowly they come in.
+        async with it.member(service__drain="1s", target__timeout="25s", window__max_age="2s") as member:
             await until(lambda: not it.simulator.faults.active())
             it.produce(range(50, 60))
             # What is read again is a larger batch, and waits: only the late acceptance could move an offset.

@@ -206,7 +206,7 @@ def test_the_command_sets_the_allocator_before_polars_is_loaded() -> None:
         "assert 'polars' in sys.modules; print(os.environ['_RJEM_MALLOC_CONF'])"
     )
     for given, expected in (
-        ({}, "dirty_decay_ms:0,muzzy_decay_ms:0"),
+        ({}, "dirty_decay_ms:500,muzzy_decay_ms:0"),
         ({"_RJEM_MALLOC_CONF": "narenas:1"}, "narenas:1"),
     ):
         environment = {name: value for name, value in os.environ.items() if name != "_RJEM_MALLOC_CONF"} | given
