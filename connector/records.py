@@ -24,6 +24,11 @@ VALUE = "#value"  # Binary, null for a tombstone: the record's value as Kafka ho
 ID = "#id"  # String: the profile's id
 
 
+def header_column(name: str) -> str:
+    """Name the column of a header: Binary, null where the record has none of that name; the last if it has several."""
+    return f"#header {name}"
+
+
 class Partition(NamedTuple):
     """One partition of one topic."""
 
@@ -71,7 +76,8 @@ class Chunk:
     """What one poll brought.
 
     Attributes:
-        frame: columns ROW, ASSIGNMENT, OFFSET, VALUE; row i is `records[i]`; in Kafka order within an assignment.
+        frame: columns ROW, ASSIGNMENT, OFFSET, VALUE, and those of headers that a framing asks for (`header_column`);
+            row i is `records[i]`; in Kafka order within an assignment.
         records: the records themselves, for dead letters.
         spans: the positions it covers, one span per assignment.
     """
@@ -102,8 +108,8 @@ class Jump:
 class Reason(StrEnum):
     """Why a record became a dead letter: a closed list, shown in headers, metrics and docs."""
 
-    FRAMING = "framing"  # the value does not begin as the configured framing says
-    SCHEMA_UNKNOWN = "schema_unknown"  # the registry does not know the schema id
+    FRAMING = "framing"  # the record does not name its schema as the configured framing says
+    SCHEMA_UNKNOWN = "schema_unknown"  # the registry, or folder, does not have the schema
     UNREADABLE = "unreadable"  # the bytes are no datum of the writer schema
     TOMBSTONE = "tombstone"  # no value, and `on_delete: dead_letter`
     ID_MISSING = "id_missing"  # null or empty

@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from connector.avro.keys import SchemaKey
 from connector.avro.lowering import parse
 from connector.avro.registry_access import RegistryAccess, RegistryOptions
 from connector.avro.schema import Schema, SchemaError
@@ -65,9 +66,9 @@ class Registry:
         self._patience = patience or Patience()
         self._clock = clock
         self._sleep = sleep
-        self._by_id: dict[int, Schema | Refused] = {}
+        self._by_key: dict[bytes, Schema | Refused] = {}
         self._newest: dict[str, tuple[object, Schema | Refused]] = {}
-        self._unknown_until: dict[int, float] = {}
+        self._unknown_until: dict[bytes, float] = {}
 
     @classmethod
     def connect(cls, options: RegistryOptions, telemetry: Telemetry) -> Registry:
@@ -76,28 +77,31 @@ class Registry:
         Raises:
             SettingError: the address, or one of the certificate files, cannot be used.
         """
-        return cls(RegistryAccess(options.client(), telemetry=telemetry))
+        return cls(RegistryAccess(options.client(), core=options.core(), telemetry=telemetry))
 
     async def close(self) -> None:
         """Close the connections."""
         await self._access.close()
 
-    async def schema(self, schema_id: int) -> Schema | Refused:
+    async def schema(self, key: bytes) -> Schema | Refused:
         """See SchemaStore."""
-        if (known := self._by_id.get(schema_id)) is not None:
+        if (known := self._by_key.get(key)) is not None:
             return known
-        unknown = Refused(f"the registry does not know schema {schema_id}, or one that it refers to")
-        until = self._unknown_until.get(schema_id)
+        named = SchemaKey.of(key)
+        unknown = Refused(f"the registry does not know {named}, or one that it refers to")
+        if not named.possible:
+            return unknown
+        until = self._unknown_until.get(key)
         if until is not None and until > self._clock():
             return unknown
         for again in range(self._patience.unknown_tries):
             if again:
                 await self._sleep(self._patience.unknown_for_s / (self._patience.unknown_tries - 1))
-            registered = await self._access.schema(schema_id)
-            ready = await self._ready(f"schema {schema_id}", registered) if registered else None
+            registered = await self._access.schema(named)
+            ready = await self._ready(str(named), registered) if registered else None
             if ready is not None:
-                return self._by_id.setdefault(schema_id, ready)
-        self._remember_unknown(schema_id)
+                return self._by_key.setdefault(key, ready)
+        self._remember_unknown(key)
         return unknown
 
     async def newest(self, topic: str) -> Schema | Refused | None:
@@ -149,9 +153,9 @@ class Registry:
             found[key] = version.schema.schema_str or ""
         return True
 
-    def _remember_unknown(self, schema_id: int) -> None:
+    def _remember_unknown(self, key: bytes) -> None:
         now = self._clock()
         if len(self._unknown_until) >= _MOST_UNKNOWN:
             self._unknown_until = {known: until for known, until in self._unknown_until.items() if until > now}
         if len(self._unknown_until) < _MOST_UNKNOWN:
-            self._unknown_until[schema_id] = now + self._patience.refused_for_s
+            self._unknown_until[key] = now + self._patience.refused_for_s

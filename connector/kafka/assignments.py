@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from connector.kafka.headers import header_columns
 from connector.records import ASSIGNMENT, OFFSET, ROW, VALUE, Assignment, Chunk, Jump, Partition, Span
 
 if TYPE_CHECKING:
@@ -91,7 +92,8 @@ class _Poll:
 class Assignments:
     """The partitions of this consumer."""
 
-    def __init__(self) -> None:
+    def __init__(self, headers: Sequence[str] = ()) -> None:
+        self._headers = headers  # which of a record's travel with its value
         self._held: dict[tuple[str, int], _Held] = {}
         self._numbers = 0
 
@@ -176,6 +178,7 @@ class Assignments:
                 values.append(message.value())
         rows = range(len(records))
         frame = pl.DataFrame({ROW: rows, ASSIGNMENT: numbers, OFFSET: offsets, VALUE: values}, schema=COLUMNS)
+        frame = frame.with_columns(header_columns(records, self._headers)) if self._headers else frame
         chunk = Chunk(frame, records, poll.spans(self._held))
         return Gathered(chunk, sum(len(value) for value in values if value), poll.remade, poll.jumps)
 

@@ -48,6 +48,7 @@ class Membership:
         store_first: Callable[[], None],
         joined: Callable[[], None],
         clock: Callable[[], float],
+        headers: Sequence[str] = (),
     ) -> None:
         """Put the parts together.
 
@@ -59,8 +60,9 @@ class Membership:
             store_first: runs the commands that wait, once the call on the wire is over.
             joined: called when partitions have come, within the callback.
             clock: seconds that never decrease.
+            headers: of records, that travel with their values.
         """
-        self.assignments = Assignments()
+        self.assignments = Assignments(headers)
         self.ours: frozenset[int] = frozenset()
         self._teller = teller
         self._telemetry = telemetry

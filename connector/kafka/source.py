@@ -58,6 +58,7 @@ class SourceOptions:
         max_records: of one list.
         poll_timeout_s: how long a list may take to fill; also how long a command may wait.
         high_records, high_bytes: of the hand-off, at which partitions are paused; resumed at half.
+        headers: names of those that travel with the values.
     """
 
     properties: Mapping[str, Any]
@@ -67,6 +68,7 @@ class SourceOptions:
     poll_timeout_s: float = 0.1
     high_records: int = 40_000
     high_bytes: int = 16_000_000
+    headers: Sequence[str] = ()
 
 
 class Source:
@@ -99,6 +101,7 @@ class Source:
             store_first=self._run_commands,
             joined=self._go_on,
             clock=clock,
+            headers=options.headers,
         )
         self._lifeline = Lifeline(options.properties)
         self._clients = 0

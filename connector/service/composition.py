@@ -17,8 +17,6 @@ from connector.avro import proof
 from connector.avro.decoder import Decoder
 from connector.avro.registry import Registry
 from connector.avro.registry_access import RegistryOptions
-from connector.avro.stores import SchemaFile
-from connector.avro.wire import Framing
 from connector.dead_letter_office import DeadLetterOffice
 from connector.errors import SettingError
 from connector.feeds import Feed
@@ -34,6 +32,7 @@ from connector.kafka.topics import TopicWatch, reads
 from connector.pipeline import Pipeline
 from connector.profiles.mapping import Mapping, UnsafeText
 from connector.profiles.window import Events, Limits, Window
+from connector.service.schema_stores import framing_of, headers_of, store_of
 from connector.service.secret_files import has_lines, read_secret
 from connector.service.target_side import TargetSide, make_target_side
 from connector.target import batchfile
@@ -158,7 +157,8 @@ def _provider(
 
 def _source_options(settings: Settings, consumer: dict[str, Any]) -> SourceOptions:
     topics = [topic for source in settings.sources for topic in source.topics]
-    return SourceOptions(consumer, topics, revoke_timeout_s=settings.target.timeout + REVOKE_WAIT_S)
+    revoke_timeout_s = settings.target.timeout + REVOKE_WAIT_S
+    return SourceOptions(consumer, topics, revoke_timeout_s, headers=headers_of(settings.sources))
 
 
 def _window(settings: Settings) -> Window:
@@ -198,15 +198,16 @@ def make_feeds(
 
 
 def _feed(source: SourceSettings, registry: SchemaStore | None, telemetry: Telemetry, *, fast: bool) -> Feed:
-    schemas = SchemaFile.load(source.schema_file) if source.schema_file is not None else registry
-    if schemas is None:
-        raise SettingError("registry.url: missing; a source with the framing confluent needs it")
     attributes = None if source.attributes == "all" else source.attributes
     mapping = Mapping(source.id, attributes, UnsafeText(source.unsafe_text))
     return Feed(
         reads=partial(reads, source.topics),
         decoder=Decoder(
-            framing=Framing(source.framing), schemas=schemas, paths=mapping.paths, fast=fast, telemetry=telemetry
+            framing=framing_of(source),
+            schemas=store_of(source, registry),
+            paths=mapping.paths,
+            fast=fast,
+            telemetry=telemetry,
         ),
         mapping=mapping,
         keep_tombstones=source.on_delete == "dead_letter",

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_serializer, model_validator
 
-from connector.service import fields, librdkafka, units
+from connector.service import fields, framings, librdkafka, units
 from connector.target.watchlist import KEPT
 
 MAX_ROWS: Final = 499_999  # Adobe's 500,000 rows of a batch count the header (AdobeDocs profile-bulk-api.md)
@@ -60,7 +60,7 @@ class KafkaSettings(Section):
 
 
 class RegistrySettings(Section):
-    """The schema registry, needed by every source with the framing `confluent`."""
+    """The schema registry, needed by every source whose framing is Confluent's or Apicurio's."""
 
     url: fields.Url = Field(
         description="Its address, in the interface of Confluent's registry (Apicurio: `/apis/ccompat/v7`)."
@@ -92,12 +92,30 @@ class SourceSettings(Section):
     topics: tuple[fields.Topic, ...] = Field(
         min_length=1, description="Names, or POSIX regular expressions that begin with `^`."
     )
-    framing: Literal["confluent", "plain"] = Field(
+    framing: framings.Name = Field(
         default="confluent",
-        description="Where a record's schema is found: by the id before its datum (`confluent`), or in `schema_file`.",
+        description="How a record names its schema (docs/framings.md): `confluent`, `apicurio`, `glue`, "
+        "`single-object`: before its datum; `confluent-header`, `apicurio-header`: in a header; `plain`: not at all.",
+    )
+    apicurio_id: Literal["content", "global"] = Field(
+        default=framings.APICURIO_ID,
+        description="Which of Apicurio's ids it is, for `framing: apicurio`: what `apicurio.registry.use-id` says. "
+        "Apicurio's serializers of version 2 write global ids.",
+    )
+    apicurio_id_bytes: Literal[4, 8] = Field(
+        default=framings.APICURIO_ID_BYTES,
+        description="How long it is, for `framing: apicurio`: 8 for `Legacy8ByteIdHandler` and serializers of "
+        "version 2.",
+    )
+    schema_dir: Path | None = Field(
+        default=None,
+        description="Folder of the writers' schemas (`.avsc`), for `framing: glue`, where each file is called by its "
+        "schema version's UUID, and `single-object`.",
     )
     schema_file: Path | None = Field(
-        default=None, description="The Avro schema (`.avsc`) of all records, for `framing: plain`."
+        default=None,
+        description="The Avro schema (`.avsc`) of all records, for `framing: plain`; beside `schema_dir`, the newest "
+        "one, which a mapping is checked against.",
     )
     shape: fields.Shape = Field(
         default="flat", description="How a change is laid out: `flat` is the fields of the profile themselves."
@@ -123,13 +141,8 @@ class SourceSettings(Section):
 
     @model_validator(mode="after")
     def _schema_is_given(self) -> Self:
-        plain = self.framing == "plain"
-        fields.refuse(
-            [
-                "framing plain needs schema_file; name the .avsc file" if plain and not self.schema_file else None,
-                "schema_file is only for framing plain; leave one out" if self.schema_file and not plain else None,
-            ]
-        )
+        apicurio = self.apicurio_id, self.apicurio_id_bytes
+        fields.refuse(framings.problems(self.framing, apicurio, self.schema_file, self.schema_dir))
         return self
 
 

@@ -233,7 +233,11 @@ def test_a_value_outside_its_range_is_refused(values: dict[str, Any], told: str)
         pytest.param({"shape": "debezium"}, "not supported yet; write flat", id="a later shape"),
         pytest.param({"shape": "round"}, "'flat'", id="no shape"),
         pytest.param({"framing": "plain"}, "needs schema_file", id="plain without its schema"),
-        pytest.param({"schema_file": "/x.avsc"}, "only for framing plain", id="a schema that nobody asks for"),
+        pytest.param({"schema_file": "/x.avsc"}, "only for the framings plain", id="a schema that nobody asks for"),
+        pytest.param({"framing": "glue"}, "needs schema_dir", id="a framing of a folder without one"),
+        pytest.param({"schema_dir": "/x"}, "only for the framings glue", id="a folder that nobody asks for"),
+        pytest.param({"apicurio_id": "global"}, "only for the framing apicurio", id="an id of another registry"),
+        pytest.param({"framing": "apicurio", "apicurio_id_bytes": 5}, "should be 4 or 8", id="no such length"),
         pytest.param({"id": "a..b"}, "not a path", id="a path with a hole"),
         pytest.param({"attributes": {}}, "must be a map", id="no attribute"),
         pytest.param({"attributes": "most"}, "must be a map", id="neither map nor all"),
@@ -257,8 +261,11 @@ def test_the_registry_is_needed_only_where_a_source_asks_it() -> None:
     without = {name: section for name, section in MINIMAL.items() if name != "registry"}
     plain = source(framing="plain", schema_file="/x.avsc")
     assert Settings.model_validate(without | {"sources": [plain]}).registry is None
-    framed = source(topics=["pos"], attributes={"store": "s"})
-    assert "sources[1] has the framing confluent" in problems(without | {"sources": [plain, framed]})
+    folder = source(framing="glue", schema_dir="/x", schema_file="/x/newest.avsc")
+    assert Settings.model_validate(without | {"sources": [folder]}).registry is None
+    for framing in ("confluent", "confluent-header", "apicurio", "apicurio-header"):
+        framed = source(topics=["pos"], attributes={"store": "s"}, framing=framing)
+        assert f"sources[1] has the framing {framing}" in problems(without | {"sources": [plain, framed]})
 
 
 @pytest.mark.parametrize(
