@@ -105,7 +105,7 @@ def test_a_wrong_framing_is_told_with_the_right_one(name: str, form: str, framin
         pytest.param([b"\x06c-1\x02\x08gold", b"\x06c-2\x00"], None, id="bare datums"),
         pytest.param([struct.pack(">bI", 0, number) for number in range(1, 40)], None, id="as many ids as records"),
         pytest.param([b"", b"\x00", b"\x01"], None, id="next to nothing"),
-        pytest.param([b"{" * 100_000], None, id="brackets without end"),
+        pytest.param([b"[" * 100_000], None, id="brackets without end"),
     ],
 )
 def test_what_is_no_framing_is_told_too(values: Sequence[bytes], told: str | None) -> None:
