@@ -21,12 +21,20 @@ ROW = "#row"  # UInt32: index of the record in its chunk
 ASSIGNMENT = "#assignment"  # UInt32: Assignment.number
 OFFSET = "#offset"  # Int64: Kafka's offset
 VALUE = "#value"  # Binary, null for a tombstone: the record's value as Kafka holds it
+KEY = "#key"  # Binary: the record's key, where a source finds its id there; null where there is none
 ID = "#id"  # String: the profile's id
 
 
 def header_column(name: str) -> str:
     """Name the column of a header: Binary, null where the record has none of that name; the last if it has several."""
     return f"#header {name}"
+
+
+class Alongside(NamedTuple):
+    """What travels with the values of records, as the settings need it: mostly nothing."""
+
+    headers: tuple[str, ...] = ()
+    key: bool = False
 
 
 class Partition(NamedTuple):
@@ -76,7 +84,7 @@ class Chunk:
     """What one poll brought.
 
     Attributes:
-        frame: columns ROW, ASSIGNMENT, OFFSET, VALUE, and those of headers that a framing asks for (`header_column`);
+        frame: columns ROW, ASSIGNMENT, OFFSET, VALUE, and what is asked for of headers (`header_column`) and KEY;
             row i is `records[i]`; in Kafka order within an assignment.
         records: the records themselves, for dead letters.
         spans: the positions it covers, one span per assignment.

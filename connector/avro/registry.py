@@ -106,19 +106,22 @@ class Registry:
 
     async def newest(self, topic: str) -> Schema | Refused | None:
         """See SchemaStore. The subject is `<topic>-value`, as the registry's TopicNameStrategy has it."""
-        subject = f"{topic}-value"
+        return await self.newest_of(f"{topic}-value")
+
+    async def newest_of(self, subject: str) -> Schema | Refused | None:
+        """Give the newest schema of a subject, as `newest`."""
         found = await self._access.version(subject, "latest")
         if found is None:
             return None
         identity = (found.version, found.schema_id)
-        known = self._newest.get(topic)
+        known = self._newest.get(subject)
         if known is not None and known[0] == identity:
             return known[1]
         label = f"version {found.version} of {subject}"
         ready = await self._ready(label, found.schema)
         if ready is None:
             return Refused(f"{label} refers to a schema that the registry does not know")
-        self._newest[topic] = (identity, ready)
+        self._newest[subject] = (identity, ready)
         return ready
 
     async def _ready(self, label: str, registered: Registered) -> Schema | Refused | None:
@@ -159,3 +162,18 @@ class Registry:
             self._unknown_until = {known: until for known, until in self._unknown_until.items() if until > now}
         if len(self._unknown_until) < _MOST_UNKNOWN:
             self._unknown_until[key] = now + self._patience.refused_for_s
+
+
+class OfKeys:
+    """The same registry, for the keys of records instead of their values."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+
+    async def schema(self, key: bytes) -> Schema | Refused:
+        """See SchemaStore."""
+        return await self._registry.schema(key)
+
+    async def newest(self, topic: str) -> Schema | Refused | None:
+        """See SchemaStore. The subject is `<topic>-key`."""
+        return await self._registry.newest_of(f"{topic}-key")

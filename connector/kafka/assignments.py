@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from connector.kafka.headers import header_columns
-from connector.records import ASSIGNMENT, OFFSET, ROW, VALUE, Assignment, Chunk, Jump, Partition, Span
+from connector.kafka.headers import columns_of
+from connector.records import ASSIGNMENT, OFFSET, ROW, VALUE, Alongside, Assignment, Chunk, Jump, Partition, Span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -92,8 +92,8 @@ class _Poll:
 class Assignments:
     """The partitions of this consumer."""
 
-    def __init__(self, headers: Sequence[str] = ()) -> None:
-        self._headers = headers  # which of a record's travel with its value
+    def __init__(self, alongside: Alongside | None = None) -> None:
+        self._alongside = alongside or Alongside()  # what of a record travels with its value
         self._held: dict[tuple[str, int], _Held] = {}
         self._numbers = 0
 
@@ -178,7 +178,7 @@ class Assignments:
                 values.append(message.value())
         rows = range(len(records))
         frame = pl.DataFrame({ROW: rows, ASSIGNMENT: numbers, OFFSET: offsets, VALUE: values}, schema=COLUMNS)
-        frame = frame.with_columns(header_columns(records, self._headers)) if self._headers else frame
+        frame = frame.with_columns(columns_of(records, self._alongside))
         chunk = Chunk(frame, records, poll.spans(self._held))
         return Gathered(chunk, sum(len(value) for value in values if value), poll.remade, poll.jumps)
 

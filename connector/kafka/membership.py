@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from connector.kafka.assignments import Remade
     from connector.kafka.listener import Teller
-    from connector.records import Assignment
+    from connector.records import Alongside, Assignment
     from connector.telemetry import Telemetry
 
 COMMITTED_TIMEOUT_S = 2.0  # an assignment waits for it, and does without if the coordinator does not answer
@@ -48,7 +48,7 @@ class Membership:
         store_first: Callable[[], None],
         joined: Callable[[], None],
         clock: Callable[[], float],
-        headers: Sequence[str] = (),
+        alongside: Alongside | None = None,
     ) -> None:
         """Put the parts together.
 
@@ -60,9 +60,9 @@ class Membership:
             store_first: runs the commands that wait, once the call on the wire is over.
             joined: called when partitions have come, within the callback.
             clock: seconds that never decrease.
-            headers: of records, that travel with their values.
+            alongside: what travels with the values of records.
         """
-        self.assignments = Assignments(headers)
+        self.assignments = Assignments(alongside)
         self.ours: frozenset[int] = frozenset()
         self._teller = teller
         self._telemetry = telemetry

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from confluent_kafka import Message
 
     from connector.kafka.listener import Listener
-    from connector.records import Assignment, Chunk, Partition
+    from connector.records import Alongside, Assignment, Chunk, Partition
     from connector.telemetry import Telemetry
 
 LOOK_EVERY_POLLS = 50  # at 0.1 s a poll: the lag is told, and a cut lifeline looked for, every 5 s or less
@@ -58,7 +58,7 @@ class SourceOptions:
         max_records: of one list.
         poll_timeout_s: how long a list may take to fill; also how long a command may wait.
         high_records, high_bytes: of the hand-off, at which partitions are paused; resumed at half.
-        headers: names of those that travel with the values.
+        alongside: what travels with the values.
     """
 
     properties: Mapping[str, Any]
@@ -68,7 +68,7 @@ class SourceOptions:
     poll_timeout_s: float = 0.1
     high_records: int = 40_000
     high_bytes: int = 16_000_000
-    headers: Sequence[str] = ()
+    alongside: Alongside | None = None
 
 
 class Source:
@@ -101,7 +101,7 @@ class Source:
             store_first=self._run_commands,
             joined=self._go_on,
             clock=clock,
-            headers=options.headers,
+            alongside=options.alongside,
         )
         self._lifeline = Lifeline(options.properties)
         self._clients = 0

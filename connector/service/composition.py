@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from confluent_kafka import Consumer, KafkaException
 
 from connector.avro import proof
-from connector.avro.decoder import Decoder
 from connector.avro.registry import Registry
 from connector.avro.registry_access import RegistryOptions
 from connector.dead_letter_office import DeadLetterOffice
@@ -32,7 +31,7 @@ from connector.kafka.topics import TopicWatch, reads
 from connector.pipeline import Pipeline
 from connector.profiles.mapping import Mapping, UnsafeText
 from connector.profiles.window import Events, Limits, Window
-from connector.service.schema_stores import framing_of, headers_of, store_of
+from connector.service.schema_stores import alongside, decoder_of
 from connector.service.secret_files import has_lines, read_secret
 from connector.service.target_side import TargetSide, make_target_side
 from connector.target import batchfile
@@ -158,7 +157,7 @@ def _provider(
 def _source_options(settings: Settings, consumer: dict[str, Any]) -> SourceOptions:
     topics = [topic for source in settings.sources for topic in source.topics]
     revoke_timeout_s = settings.target.timeout + REVOKE_WAIT_S
-    return SourceOptions(consumer, topics, revoke_timeout_s, headers=headers_of(settings.sources))
+    return SourceOptions(consumer, topics, revoke_timeout_s, alongside=alongside(settings.sources))
 
 
 def _window(settings: Settings) -> Window:
@@ -202,13 +201,7 @@ def _feed(source: SourceSettings, registry: SchemaStore | None, telemetry: Telem
     mapping = Mapping(source.id, attributes, UnsafeText(source.unsafe_text))
     return Feed(
         reads=partial(reads, source.topics),
-        decoder=Decoder(
-            framing=framing_of(source),
-            schemas=store_of(source, registry),
-            paths=mapping.paths,
-            fast=fast,
-            telemetry=telemetry,
-        ),
+        decoder=decoder_of(source, registry, mapping.paths, fast=fast, telemetry=telemetry),
         mapping=mapping,
         keep_tombstones=source.on_delete == "dead_letter",
     )

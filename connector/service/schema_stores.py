@@ -5,19 +5,27 @@ Called by `composition`, and by the commands that decode records without running
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
+from connector.avro.decoder import Decoder
 from connector.avro.folder import SchemaFolder
+from connector.avro.keyed import ID_IN_KEY, KeyedDecoder
 from connector.avro.keys import Kind
+from connector.avro.registry import OfKeys, Registry
 from connector.avro.stores import SchemaFile
 from connector.avro.wire import Framing
 from connector.errors import SettingError
+from connector.records import Alongside
+from connector.service.framings import TEXT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from connector.avro.stores import SchemaStore
+    from connector.feeds import Decodes
     from connector.service.sections import SourceSettings
+    from connector.telemetry import Telemetry
 
 _APICURIO = {
     ("content", 4): Framing.APICURIO,
@@ -29,14 +37,44 @@ _APICURIO = {
 
 def framing_of(source: SourceSettings) -> Framing:
     """Give the framing of a source's records."""
-    if source.framing == "apicurio":
-        return _APICURIO[source.apicurio_id, source.apicurio_id_bytes]
-    return Framing(source.framing)
+    return _apicurio(source) if source.framing == "apicurio" else Framing(source.framing)
 
 
-def headers_of(sources: Iterable[SourceSettings]) -> list[str]:
-    """Name the headers that the framings of these sources need, each once."""
-    return list(dict.fromkeys(name for source in sources for name in framing_of(source).headers))
+def _apicurio(source: SourceSettings) -> Framing:
+    return _APICURIO[source.apicurio_id, source.apicurio_id_bytes]
+
+
+def alongside(sources: Sequence[SourceSettings]) -> Alongside:
+    """Say what these sources need of records beside their values: headers, each once, and keys."""
+    headers = dict.fromkeys(name for source in sources for name in framing_of(source).headers)
+    return Alongside(tuple(headers), any(source.key is not None for source in sources))
+
+
+def decoder_of(
+    source: SourceSettings,
+    registry: SchemaStore | None,
+    paths: Sequence[str] | None,
+    *,
+    fast: bool = True,
+    telemetry: Telemetry | None = None,
+) -> Decodes:
+    """Make what decodes the records of a source; `paths`: what the mapping needs, or None for everything.
+
+    Raises:
+        SettingError: a file or folder can't be used, or there is no registry and the source needs one.
+    """
+    make = partial(Decoder, fast=fast, telemetry=telemetry)
+    of_value = paths if paths is None or source.key is None else [path for path in paths if path != source.id]
+    values = make(framing=framing_of(source), schemas=store_of(source, registry), paths=of_value)
+    if source.key is None:
+        return values
+    keys = None
+    if source.key.framing != TEXT:
+        if not isinstance(registry, Registry):
+            raise SettingError(f"registry.url: missing; the key framing {source.key.framing} needs it")
+        framing = _apicurio(source) if source.key.framing == "apicurio" else Framing.CONFLUENT
+        keys = make(framing=framing, schemas=OfKeys(registry), paths=[source.id.removeprefix(f"{ID_IN_KEY}.")])
+    return KeyedDecoder(values, keys, source.id)
 
 
 def store_of(source: SourceSettings, registry: SchemaStore | None) -> SchemaStore:

@@ -86,6 +86,15 @@ class RegistrySettings(Section):
         return self
 
 
+class KeySettings(Section):
+    """The key of a source's records, where the id stands in it."""
+
+    framing: Literal["text", "confluent", "apicurio"] = Field(
+        description="`text`: the key is the id, as UTF-8 text. `confluent`, `apicurio`: it is an Avro record, framed "
+        "as values are (docs/framings.md)."
+    )
+
+
 class SourceSettings(Section):
     """One feed: some topics whose records have the same meaning."""
 
@@ -99,13 +108,11 @@ class SourceSettings(Section):
     )
     apicurio_id: Literal["content", "global"] = Field(
         default=framings.APICURIO_ID,
-        description="Which of Apicurio's ids it is, for `framing: apicurio`: what `apicurio.registry.use-id` says. "
-        "Apicurio's serializers of version 2 write global ids.",
+        description="Which id it is, for `framing: apicurio`: what the producer's `apicurio.registry.use-id` says.",
     )
     apicurio_id_bytes: Literal[4, 8] = Field(
         default=framings.APICURIO_ID_BYTES,
-        description="How long it is, for `framing: apicurio`: 8 for `Legacy8ByteIdHandler` and serializers of "
-        "version 2.",
+        description="Its length, for `framing: apicurio`: 8 for `Legacy8ByteIdHandler` and version 2.",
     )
     schema_dir: Path | None = Field(
         default=None,
@@ -124,7 +131,14 @@ class SourceSettings(Section):
         default="full",
         description="`full`: each record holds all that the source knows of the profile. `partial`: only what changed.",
     )
-    id: fields.FieldPath = Field(description="Path of the field that holds the profile's id.")
+    key: KeySettings | None = Field(
+        default=None,
+        description="How the records' keys are framed, where the id stands there: `{framing: text}` and `id: key`, or "
+        "`{framing: confluent}` and `id: key.customer_id`.",
+    )
+    id: fields.FieldPath = Field(
+        description="Path of the field that holds the profile's id; with `key`, `key` or a path that begins so."
+    )
     attributes: fields.Attributes = Field(
         description="Target's name of each attribute and the path of its field; or `all`."
     )
@@ -141,8 +155,7 @@ class SourceSettings(Section):
 
     @model_validator(mode="after")
     def _schema_is_given(self) -> Self:
-        apicurio = self.apicurio_id, self.apicurio_id_bytes
-        fields.refuse(framings.problems(self.framing, apicurio, self.schema_file, self.schema_dir))
+        fields.refuse(framings.problems(self))
         return self
 
 

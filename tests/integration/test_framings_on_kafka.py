@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -52,6 +52,30 @@ async def test_schemas_are_named_in_headers(
             await until(it.arrived, seconds=60)
             await it.all_committed()
         assert member.dead == {Reason.FRAMING: 1}
+
+
+@pytest.mark.parametrize("framing", ["text", "confluent"])
+async def test_ids_stand_in_keys(tmp_path: Path, kafka: Kafka, registry: Registry, framing: str) -> None:
+    """Each profile by its record's own key; a record without a key is a dead letter; `check` knows the id."""
+    async with kafka_road(kafka, registry.url, tmp_path) as it:
+        writer = it.register(CUSTOMER)
+        key: dict[str, Any] = {"type": "record", "name": "Key", "fields": [{"name": "number", "type": "string"}]}
+        of_key = it.register(key, f"{it.topic}-key")
+        for number in range(50):
+            it.version += 1
+            profile, datum = f"key-{number}", {"customer_id": "nobody", "version": it.version, "city": "Graz"}
+            named = profile.encode() if framing == "text" else of_key.value({"number": profile})
+            it.producer.produce(it.topic, writer.value(datum), key=named)
+            it.expected[profile] = {"version": str(it.version), "city": "Graz"}
+        it.producer.produce(it.topic, writer.value({"customer_id": "nobody", "version": 0, "city": ""}))
+        it.flush()
+        changes = {"sources__key": {"framing": framing}, "sources__id": "key" if framing == "text" else "key.number"}
+        ended = await asyncio.to_thread(command, "check", "--config", str(it.settings(changes)))
+        assert (ended.code, "id `key" in ended.out) == (0, True), ended.out
+        async with it.member(**changes) as member:
+            await until(it.arrived, seconds=60)
+            await it.all_committed()
+        assert member.dead == {Reason.ID_MISSING: 1}
 
 
 async def test_records_of_another_framing_stop_the_service_before_a_letter(

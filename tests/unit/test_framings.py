@@ -20,8 +20,8 @@ from connector.avro.stores import Refused, SchemaFile
 from connector.avro.wire import DATUM, DEFLATED, Framing
 from connector.errors import SettingError
 from connector.kafka.assignments import COLUMNS
-from connector.kafka.headers import header_columns
-from connector.records import Reason
+from connector.kafka.headers import columns_of
+from connector.records import Alongside, Reason
 from tests.framings import CUSTOMERS, SCHEMA, golden
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def frame(framing: Framing, records: Sequence[tuple[bytes | None, Any]]) -> pl.D
     """A chunk of values and headers, as the source gives it."""
     rows = [(row, 1, row, value) for row, (value, _) in enumerate(records)]
     messages: Any = [Message(headers) for _, headers in records]
-    columns = header_columns(messages, framing.headers)
+    columns = columns_of(messages, Alongside(framing.headers))
     return pl.DataFrame(rows, schema=COLUMNS, orient="row").with_columns(columns)
 
 

@@ -10,10 +10,10 @@ from connector.avro import wire
 from connector.avro.recognition import looks_like
 from connector.avro.wire import Framing
 from connector.errors import FatalError
-from connector.kafka.headers import header_columns
+from connector.kafka.headers import columns_of
 from connector.kafka.ranges import Ranges
 from connector.kafka.topics import reads
-from connector.records import VALUE, Partition
+from connector.records import VALUE, Alongside, Partition
 from connector.service.check.findings import Finding, unsure, well, wrong
 from connector.service.schema_stores import framing_of
 
@@ -63,7 +63,7 @@ def _newest(ranges: Ranges, topic: str) -> Iterator[Message]:
 def judge(topic: str, framing: Framing, records: Sequence[Any]) -> Finding:
     """Say how records, each with a value, go with a framing."""
     values = [one.value() for one in records]
-    columns = [pl.Series(VALUE, values, pl.Binary), *header_columns(records, framing.headers)]
+    columns = [pl.Series(VALUE, values, pl.Binary), *columns_of(records, Alongside(framing.headers))]
     other = wire.split(pl.DataFrame(columns), framing)[wire.SCHEMA].null_count()
     some = f"the newest {len(records)} records of {topic}"
     if framing is not Framing.PLAIN and other < len(records):

@@ -6,6 +6,8 @@ import asyncio
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Final
 
+import polars as pl
+
 from connector.avro.decoder import Decoder
 from connector.avro.stores import SchemaFile
 from connector.avro.wire import Framing
@@ -19,8 +21,6 @@ from connector.service.registry_trouble import ANSWER_WITHIN_S, RegistryTrouble
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-
-    import polars as pl
 
     from connector.feeds import Feed
     from connector.service.sections import SourceSettings
@@ -83,6 +83,8 @@ async def candidate(settings: Settings, file: Path, topic: str | None) -> list[F
     where = topic or source.topics[0]
     try:
         dtypes = await decoder.newest(where) or {}
+        if source.key is not None:  # the file is the value's schema
+            dtypes[source.id] = pl.String()
         mapping.check(dtypes, file.name)
     except SettingError as error:
         return [wrong(_NAME, str(error), "keep what the mapping needs, or change sources before it is deployed")]

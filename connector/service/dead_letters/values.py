@@ -14,9 +14,9 @@ from connector.avro.decoder import Decoder
 from connector.avro.registry import Registry
 from connector.errors import ConnectorError
 from connector.kafka.assignments import COLUMNS
-from connector.kafka.headers import header_columns
+from connector.kafka.headers import columns_of
 from connector.kafka.topics import reads
-from connector.records import ASSIGNMENT, OFFSET, ROW
+from connector.records import ASSIGNMENT, OFFSET, ROW, Alongside
 from connector.service.composition import registry_options
 from connector.service.framings import OF_REGISTRY
 from connector.service.schema_stores import framing_of, store_of
@@ -57,7 +57,7 @@ async def _decode(
     try:
         framing = framing_of(source)
         frame = pl.DataFrame([(0, 0, 0, record.value())], schema=COLUMNS, orient="row")
-        frame = frame.with_columns(header_columns([record], framing.headers))
+        frame = frame.with_columns(columns_of([record], Alongside(framing.headers)))
         decoded = await Decoder(framing=framing, schemas=store_of(source, asked), paths=None).decode(topic, frame)
         rows = [row for one in decoded.frames for row in one.drop(ROW, ASSIGNMENT, OFFSET).rows(named=True)]
         return rows[0] if rows else None
