@@ -14,9 +14,9 @@ from uuid import UUID
 
 from fastavro.schema import fingerprint, to_parsing_canonical_form
 
-from connector.avro.keys import Kind, SchemaKey
 from connector.avro.lowering import parse
 from connector.avro.schema import Schema, SchemaError
+from connector.avro.schema_keys import Kind, SchemaKey
 from connector.avro.stores import Refused, SchemaFile
 from connector.errors import SettingError
 

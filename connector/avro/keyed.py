@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from connector.avro.decoder import Changes, Decoder
 
 ID_IN_KEY: Final = "key"  # how paths begin that lead into the record's key; alone, the whole key
-_NO_TEXT: Final = "the key is not UTF-8 text (key.framing: text)"
+_NO_TEXT: Final = "the key is not UTF-8 text (key_framing: text)"
 
 
 class KeyedDecoder:

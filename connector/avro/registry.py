@@ -12,10 +12,10 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from connector.avro.keys import SchemaKey
 from connector.avro.lowering import parse
 from connector.avro.registry_access import RegistryAccess, RegistryOptions
 from connector.avro.schema import Schema, SchemaError
+from connector.avro.schema_keys import SchemaKey
 from connector.avro.stores import Refused
 
 if TYPE_CHECKING:

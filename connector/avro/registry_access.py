@@ -21,7 +21,7 @@ from confluent_kafka.schema_registry.error import SchemaRegistryError
 from connector.avro import answer_bound
 from connector.avro.answer_bound import AnswerTooLargeError
 from connector.avro.apicurio_core import ApicurioCore, core_url
-from connector.avro.keys import Kind
+from connector.avro.schema_keys import Kind
 from connector.errors import SettingError
 from connector.telemetry import Part
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from confluent_kafka.schema_registry import RegisteredSchema, Schema
 
-    from connector.avro.keys import SchemaKey
+    from connector.avro.schema_keys import SchemaKey
     from connector.telemetry import Telemetry
 
 T = TypeVar("T")

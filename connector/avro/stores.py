@@ -27,7 +27,7 @@ class SchemaStore(Protocol):
     """Gives schemas, ready to read with. Both calls may wait for as long as their source does not answer."""
 
     async def schema(self, key: bytes) -> Schema | Refused:
-        """Give the schema that has this key (`keys`)."""
+        """Give the schema that has this key (`schema_keys`)."""
 
     async def newest(self, topic: str) -> Schema | Refused | None:
         """Give the newest schema of the topic's values, the same object as long as it is the same; None if unknown."""

@@ -11,10 +11,10 @@ from typing import Final
 
 import polars as pl
 
-from connector.avro.keys import NO_KEY, Kind
+from connector.avro.schema_keys import NO_KEY, Kind
 from connector.records import VALUE, header_column
 
-SCHEMA: Final = "#schema"  # Binary: the key of the writer's schema (`keys`); null where the framing is another one
+SCHEMA: Final = "#schema"  # Binary: the key of the writer's schema (`schema_keys`); null where framed otherwise
 DATUM: Final = "#datum"  # Binary: the value without its framing
 DEFLATED: Final = "#deflated"  # Boolean: the datum is compressed by zlib; a column only where the framing knows of it
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 from connector.avro.decoder import Decoder
 from connector.avro.folder import SchemaFolder
 from connector.avro.keyed import ID_IN_KEY, KeyedDecoder
-from connector.avro.keys import Kind
 from connector.avro.registry import OfKeys, Registry
+from connector.avro.schema_keys import Kind
 from connector.avro.stores import SchemaFile
 from connector.avro.wire import Framing
 from connector.errors import SettingError
 from connector.records import Alongside
-from connector.service.framings import TEXT
+from connector.service.framings import NONE, OF_AVRO
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,7 +47,7 @@ def _apicurio(source: SourceSettings) -> Framing:
 def alongside(sources: Sequence[SourceSettings]) -> Alongside:
     """Say what these sources need of records beside their values: headers, each once, and keys."""
     headers = dict.fromkeys(name for source in sources for name in framing_of(source).headers)
-    return Alongside(tuple(headers), any(source.key is not None for source in sources))
+    return Alongside(tuple(headers), any(source.key_framing != NONE for source in sources))
 
 
 def decoder_of(
@@ -64,15 +64,15 @@ def decoder_of(
         SettingError: a file or folder can't be used, or there is no registry and the source needs one.
     """
     make = partial(Decoder, fast=fast, telemetry=telemetry)
-    of_value = paths if paths is None or source.key is None else [path for path in paths if path != source.id]
+    of_value = paths if paths is None or source.key_framing == NONE else [path for path in paths if path != source.id]
     values = make(framing=framing_of(source), schemas=store_of(source, registry), paths=of_value)
-    if source.key is None:
+    if source.key_framing == NONE:
         return values
     keys = None
-    if source.key.framing != TEXT:
+    if source.key_framing in OF_AVRO:
         if not isinstance(registry, Registry):
-            raise SettingError(f"registry.url: missing; the key framing {source.key.framing} needs it")
-        framing = _apicurio(source) if source.key.framing == "apicurio" else Framing.CONFLUENT
+            raise SettingError(f"registry.url: missing; key_framing {source.key_framing} needs it")
+        framing = _apicurio(source) if source.key_framing == "apicurio" else Framing.CONFLUENT
         keys = make(framing=framing, schemas=OfKeys(registry), paths=[source.id.removeprefix(f"{ID_IN_KEY}.")])
     return KeyedDecoder(values, keys, source.id)
 

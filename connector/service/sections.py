@@ -86,15 +86,6 @@ class RegistrySettings(Section):
         return self
 
 
-class KeySettings(Section):
-    """The key of a source's records, where the id stands in it."""
-
-    framing: Literal["text", "confluent", "apicurio"] = Field(
-        description="`text`: the key is the id, as UTF-8 text. `confluent`, `apicurio`: it is an Avro record, framed "
-        "as values are (docs/framings.md)."
-    )
-
-
 class SourceSettings(Section):
     """One feed: some topics whose records have the same meaning."""
 
@@ -131,13 +122,13 @@ class SourceSettings(Section):
         default="full",
         description="`full`: each record holds all that the source knows of the profile. `partial`: only what changed.",
     )
-    key: KeySettings | None = Field(
-        default=None,
-        description="How the records' keys are framed, where the id stands there: `{framing: text}` and `id: key`, or "
-        "`{framing: confluent}` and `id: key.customer_id`.",
+    key_framing: framings.KeyName = Field(
+        default="none",
+        description="How the records' keys are framed, where the id stands there: `text`: the key is the id, with `id: "
+        "key`; `confluent`, `apicurio`: it is an Avro record, with `id: key.customer_id`.",
     )
     id: fields.FieldPath = Field(
-        description="Path of the field that holds the profile's id; with `key`, `key` or a path that begins so."
+        description="Path of the field that holds the profile's id; with `key_framing`, `key` or a path that begins so."
     )
     attributes: fields.Attributes = Field(
         description="Target's name of each attribute and the path of its field; or `all`."

@@ -42,7 +42,7 @@ class Settings(Section):
             problems.extend(
                 f"registry.url: missing; sources[{number}] has the framing {source.framing}, which needs it"
                 for number, source in enumerate(self.sources)
-                if source.framing in framings.OF_REGISTRY or (source.key and source.key.framing != framings.TEXT)
+                if source.framing in framings.OF_REGISTRY or source.key_framing in framings.OF_AVRO
             )
         problems.extend(f"sources: {problem}" for problem in topics.claimed_twice([one.topics for one in self.sources]))
         problems.extend(f"sources: {problem}" for problem in self._attributes_claimed_twice())

@@ -69,7 +69,7 @@ async def test_ids_stand_in_keys(tmp_path: Path, kafka: Kafka, registry: Registr
             it.expected[profile] = {"version": str(it.version), "city": "Graz"}
         it.producer.produce(it.topic, writer.value({"customer_id": "nobody", "version": 0, "city": ""}))
         it.flush()
-        changes = {"sources__key": {"framing": framing}, "sources__id": "key" if framing == "text" else "key.number"}
+        changes = {"sources__key_framing": framing, "sources__id": "key" if framing == "text" else "key.number"}
         ended = await asyncio.to_thread(command, "check", "--config", str(it.settings(changes)))
         assert (ended.code, "id `key" in ended.out) == (0, True), ended.out
         async with it.member(**changes) as member:

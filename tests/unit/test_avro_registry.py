@@ -16,11 +16,11 @@ from confluent_kafka.schema_registry import AsyncSchemaRegistryClient
 from confluent_kafka.schema_registry import Schema as Registered
 
 from connector.avro.answer_bound import MAX_ANSWER_BYTES
-from connector.avro.keys import SchemaKey
 from connector.avro.paths import leaves
 from connector.avro.registry import Patience, Registry
 from connector.avro.registry_access import Backoff, RegistryAccess, RegistryOptions
 from connector.avro.schema import Schema
+from connector.avro.schema_keys import SchemaKey
 from connector.avro.stores import Refused
 from connector.errors import SettingError
 from connector.telemetry import Part, Silent

@@ -11,8 +11,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from connector.avro.keys import Kind, SchemaKey
 from connector.avro.registry_access import RegistryAccess, RegistryOptions
+from connector.avro.schema_keys import Kind, SchemaKey
 from connector.telemetry import Part, Silent
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from connector.avro import inflating, wire
 from connector.avro.decoder import Changes, Decoder
 from connector.avro.folder import SchemaFolder
 from connector.avro.inflating import MOST_INFLATED_BYTES, inflated
-from connector.avro.keys import Kind, SchemaKey
 from connector.avro.lowering import parse
+from connector.avro.schema_keys import Kind, SchemaKey
 from connector.avro.stores import Refused, SchemaFile
 from connector.avro.wire import DATUM, DEFLATED, Framing
 from connector.errors import SettingError
@@ -268,3 +268,25 @@ def test_a_folder_that_is_none_is_a_setting_to_correct(tmp_path: Path) -> None:
     """Named as it was written."""
     with pytest.raises(SettingError, match="is no folder"):
         SchemaFolder.load(tmp_path / "gone", Kind.VERSION)
+
+
+async def test_a_fingerprint_is_javas(tmp_path: Path) -> None:
+    """Of namespaces, an enum's default, a fixed, a decimal, a recursive record, and what tools add.
+
+    Made by `SchemaNormalization.parsingFingerprint("CRC-64-AVRO", …)` of Apache Avro 1.12.1.
+    """
+    recursive = {"type": "record", "name": "B", "fields": [{"name": "self", "type": ["null", "B"]}]}
+    decimal = {"type": "bytes", "logicalType": "decimal", "precision": 4, "scale": 2}
+    fields = [
+        {"name": "e", "type": {"type": "enum", "name": "E", "symbols": ["P", "Q"], "default": "P"}, "default": "P"},
+        {"name": "f", "type": {"type": "fixed", "name": "z.F", "size": 4}, "order": "ignore"},
+        {"name": "g", "type": ["null", "E", {"type": "array", "items": "z.F"}], "default": None},
+        {"name": "m", "type": {"type": "map", "values": decimal}},
+        {"name": "r", "type": recursive},
+        {"name": "t", "type": {"type": "long", "logicalType": "timestamp-millis"}, "aliases": ["tt"]},
+        {"name": "s", "type": {"type": "string", "avro.java.string": "String", "connect.name": "c"}},
+    ]
+    schema = {"type": "record", "name": "A", "namespace": "x.y", "doc": "d", "aliases": ["Old"], "fields": fields}
+    (tmp_path / "a.avsc").write_text(json.dumps(schema), "utf-8")
+    store = SchemaFolder.load(tmp_path, Kind.FINGERPRINT)
+    assert not isinstance(await store.schema(b"\xc3" + bytes.fromhex("49b53816d3a9ba38")), Refused)

@@ -110,7 +110,7 @@ async def test_every_record_comes_out_once_whatever_is_wrong_with_it() -> None:
         (1, Reason.FRAMING),
         (2, Reason.FRAMING),
     ]
-    assert changes.unreadable["detail"][0] == "the key is not UTF-8 text (key.framing: text)"
+    assert changes.unreadable["detail"][0] == "the key is not UTF-8 text (key_framing: text)"
 
 
 async def test_a_key_may_be_a_record() -> None:

@@ -238,9 +238,9 @@ def test_a_value_outside_its_range_is_refused(values: dict[str, Any], told: str)
         pytest.param({"schema_dir": "/x"}, "only for the framings glue", id="a folder that nobody asks for"),
         pytest.param({"apicurio_id": "global"}, "only for the framing apicurio", id="an id of another registry"),
         pytest.param({"framing": "apicurio", "apicurio_id_bytes": 5}, "should be 4 or 8", id="no such length"),
-        pytest.param({"key": {"framing": "text"}}, "write id: key", id="a key of text and an id elsewhere"),
-        pytest.param({"key": {"framing": "apicurio"}}, "write id: key. and", id="a key that is a record, likewise"),
-        pytest.param({"key": {"framing": "confluent"}, "id": "key"}, "is a record", id="a whole record as the id"),
+        pytest.param({"key_framing": "text"}, "write id: key", id="a key of text and an id elsewhere"),
+        pytest.param({"key_framing": "apicurio"}, "write id: key. and", id="a key that is a record, likewise"),
+        pytest.param({"key_framing": "confluent", "id": "key"}, "is a record", id="a whole record as the id"),
         pytest.param({"id": "a..b"}, "not a path", id="a path with a hole"),
         pytest.param({"attributes": {}}, "must be a map", id="no attribute"),
         pytest.param({"attributes": "most"}, "must be a map", id="neither map nor all"),
@@ -266,9 +266,9 @@ def test_the_registry_is_needed_only_where_a_source_asks_it() -> None:
     assert Settings.model_validate(without | {"sources": [plain]}).registry is None
     folder = source(framing="glue", schema_dir="/x", schema_file="/x/newest.avsc")
     assert Settings.model_validate(without | {"sources": [folder]}).registry is None
-    keyed = plain | {"key": {"framing": "confluent"}, "id": "key.number"}
+    keyed = plain | {"key_framing": "confluent", "id": "key.number"}
     assert "registry.url: missing" in problems(without | {"sources": [keyed]})
-    text = plain | {"key": {"framing": "text"}, "id": "key"}
+    text = plain | {"key_framing": "text", "id": "key"}
     assert Settings.model_validate(without | {"sources": [text]}).registry is None
     for framing in ("confluent", "confluent-header", "apicurio", "apicurio-header"):
         framed = source(topics=["pos"], attributes={"store": "s"}, framing=framing)

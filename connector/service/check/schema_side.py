@@ -16,6 +16,7 @@ from connector.kafka.topics import reads
 from connector.profiles.mapping import Mapping, UnsafeText
 from connector.service.check.findings import Finding, unsure, well, wrong
 from connector.service.composition import make_feeds
+from connector.service.framings import NONE
 from connector.service.registry_trouble import ANSWER_WITHIN_S, RegistryTrouble
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ async def candidate(settings: Settings, file: Path, topic: str | None) -> list[F
     where = topic or source.topics[0]
     try:
         dtypes = await decoder.newest(where) or {}
-        if source.key is not None:  # the file is the value's schema
+        if source.key_framing != NONE:  # the file is the value's schema
             dtypes[source.id] = pl.String()
         mapping.check(dtypes, file.name)
     except SettingError as error:
