@@ -16,7 +16,7 @@ from connector.kafka.topics import reads
 from connector.profiles.mapping import Mapping, UnsafeText
 from connector.service.check.findings import Finding, unsure, well, wrong
 from connector.service.composition import make_feeds
-from connector.service.framings import NONE
+from connector.service.framings import NONE, OF_AVRO
 from connector.service.registry_trouble import ANSWER_WITHIN_S, RegistryTrouble
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from connector.service.settings import Settings
 
 _NAME: Final = "schema"
+_UNNAMED: Final = "nothing says which schema of schema_dir is the newest", "name it by schema_file"
 
 
 async def look(settings: Settings, topics: Sequence[str]) -> list[Finding]:
@@ -43,18 +44,23 @@ async def look(settings: Settings, topics: Sequence[str]) -> list[Finding]:
             feed = next(feed for feed in feeds if feed.reads(topic))
             try:
                 async with asyncio.timeout(ANSWER_WITHIN_S):
-                    findings.append(await _topic(topic, feed))
+                    findings.append(await _topic(topic, feed, _source(settings.sources, topic)))
             except TimeoutError:
                 return [*findings, wrong("registry", listener.why, "see registry.url; schemas were not looked at")]
         return findings
 
 
-async def _topic(topic: str, feed: Feed) -> Finding:
+def _unregistered(topic: str, source: SourceSettings) -> tuple[str, str]:
+    subjects = [f"{topic}-value"] + [f"{topic}-key"] * (source.key_framing in OF_AVRO)
+    remedy = "register one, or see that producers use the subject naming of the topic's name"
+    return f"the registry has none under {' or '.join(subjects)}", remedy
+
+
+async def _topic(topic: str, feed: Feed, source: SourceSettings) -> Finding:
     try:
         dtypes = await feed.decoder.newest(topic)
         if dtypes is None:
-            remedy = "register one, or see that producers use the subject naming of the topic's name"
-            return unsure(_NAME, f"the registry has none under {topic}-value", remedy)
+            return unsure(_NAME, *_UNNAMED) if source.schema_dir else unsure(_NAME, *_unregistered(topic, source))
         feed.mapping.check(dtypes, f"topic {topic}")
     except SettingError as error:
         return wrong(_NAME, str(error), "correct sources, or the schema")
