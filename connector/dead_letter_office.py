@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
+from connector.avro.recognition import looks_like
 from connector.errors import BrakeError
 from connector.kafka.reread import Gone
 from connector.records import ASSIGNMENT, ID, OFFSET, ROW, DeadLetter, Partition, Reason
@@ -32,6 +33,8 @@ AGAIN_S = 1.0
 REMEMBERED = 1_000  # letters that a tripped brake can tell of
 AT_ONCE = 500  # records that are read again in one go
 RULED = frozenset({Reason.TOMBSTONE, Reason.DELETED, Reason.GAP})  # a setting makes them letters; none is suspect
+LOOKED_AT = 100  # records, when it is asked what they look like
+OF_FRAMING = {Reason.FRAMING, Reason.SCHEMA_UNKNOWN, Reason.UNREADABLE}  # what another framing's records may become
 SHOWN = 3  # details of a reason, and partitions; the rest is counted
 
 
@@ -103,7 +106,7 @@ class DeadLetterOffice:
         suspects = [_suspect(one, one.detail) for one in letters if one.reason not in RULED]
         self._suspects.extend(suspects)
         if self._brake.trips(count, len(suspects)):
-            raise BrakeError(_why(self._suspects))
+            raise BrakeError(_why(self._suspects, _likeness(letters)))
         await self._store(letters)
 
     def look(self, batch: Batch, done: Delivered) -> None:
@@ -210,13 +213,22 @@ def _suspect(letter: DeadLetter, detail: str) -> Suspect:
     return Suspect(letter.reason, detail, Partition(str(record.topic()), record.partition() or 0), record.offset() or 0)
 
 
-def _why(suspects: Sequence[Suspect]) -> str:
+def _likeness(letters: Iterable[DeadLetter]) -> str:
+    """What those that could not be decoded look like, as the framing may be another one."""
+    records = [one.record for one in letters if one.reason in OF_FRAMING and one.record.value()][:LOOKED_AT]
+    if not records:
+        return ""
+    found = looks_like([one.value() for one in records], [dict(one.headers() or ()) for one in records])
+    return f"these look like {found}; " if found else ""
+
+
+def _why(suspects: Sequence[Suspect], likeness: str = "") -> str:
     """Which reasons, in which columns, at which places; and what to do."""
     reasons = Counter(suspect.reason for suspect in suspects)
     told = [f"{count} {reason} ({_details(reason, suspects)})" for reason, count in reasons.most_common()]
     return (
-        f"too many dead letters; of the last {len(suspects)}: {', '.join(told)}; at {_places(suspects)}; correct the"
-        " settings or the producer; unblocking lets these records become dead letters"
+        f"too many dead letters; of the last {len(suspects)}: {', '.join(told)}; at {_places(suspects)}; {likeness}"
+        "correct the settings or the producer; unblocking lets these records become dead letters"
     )
 
 

@@ -21,6 +21,7 @@ ROW = "#row"  # UInt32: index of the record in its chunk
 ASSIGNMENT = "#assignment"  # UInt32: Assignment.number
 OFFSET = "#offset"  # Int64: Kafka's offset
 VALUE = "#value"  # Binary, null for a tombstone: the record's value as Kafka holds it
+KEY = "#key"  # Binary: the record's key, where a source finds its id there; null where there is none
 ID = "#id"  # String: the profile's id
 LINE = "#line"  # String: the encoded cells of a row with a comma between two; empty for no value; never null
 DELETED = "#deleted"  # Boolean, never null: the change is a delete; no column where the shape has none
@@ -49,6 +50,21 @@ def absent(path: str) -> str:
 def is_absence(column: str) -> bool:
     """Whether a column marks absence."""
     return column.startswith(_ABSENT)
+
+
+def header_column(name: str) -> str:
+    """Name the column of a header: Binary, null where the record has none of that name; the last if it has several."""
+    return f"#header {name}"
+
+
+class Alongside(NamedTuple):
+    """What travels with the values of records, as the settings need it: mostly nothing."""
+
+    headers: tuple[str, ...] = ()
+    key: bool = False
+
+
+NOTHING = Alongside()
 
 
 class Partition(NamedTuple):
@@ -98,7 +114,8 @@ class Chunk:
     """What one poll brought.
 
     Attributes:
-        frame: columns ROW, ASSIGNMENT, OFFSET, VALUE; row i is `records[i]`; in Kafka order within an assignment.
+        frame: columns ROW, ASSIGNMENT, OFFSET, VALUE, and what is asked for of headers (`header_column`) and KEY;
+            row i is `records[i]`; in Kafka order within an assignment.
         records: the records themselves, for dead letters.
         spans: the positions it covers, one span per assignment.
     """
@@ -151,8 +168,8 @@ class Jump:
 class Reason(StrEnum):
     """Why a record became a dead letter: a closed list, shown in headers, metrics and docs."""
 
-    FRAMING = "framing"  # the value does not begin as the configured framing says
-    SCHEMA_UNKNOWN = "schema_unknown"  # the registry does not know the schema id
+    FRAMING = "framing"  # the record does not name its schema as the configured framing says
+    SCHEMA_UNKNOWN = "schema_unknown"  # the registry, or folder, does not have the schema
     UNREADABLE = "unreadable"  # the bytes are no datum of the writer schema
     TOMBSTONE = "tombstone"  # no value, and `on_delete: dead_letter`
     SHAPE = "shape"  # the record is not laid out as the source's `shape` says

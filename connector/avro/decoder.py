@@ -7,6 +7,7 @@ event loop only waits for schemas, the decoding runs on a thread. Records of a s
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -15,11 +16,12 @@ import polars as pl
 
 from connector.avro import paths as where
 from connector.avro import wire
+from connector.avro.inflating import MOST_INFLATED_BYTES, inflated
 from connector.avro.reading import Reader, Singly
 from connector.avro.schema import Schema
 from connector.avro.stores import Refused
 from connector.errors import BlockedError, SettingError
-from connector.records import ASSIGNMENT, OFFSET, ROW, VALUE, Reason
+from connector.records import ASSIGNMENT, OFFSET, ROW, VALUE, Reason, header_column
 from connector.telemetry import Silent
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 
 REASON: Final = "reason"
 DETAIL: Final = "detail"
-_NOT_FRAMED: Final = "the value does not begin with a zero byte and a schema id of four bytes (framing: confluent)"
+_NOT_INFLATED: Final = f"its datum is not what zlib made, or holds more than {MOST_INFLATED_BYTES} bytes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ class Decoder:
         self._paths = paths
         self._fast = fast
         self._telemetry = telemetry or Silent()
-        self._readers: dict[str, dict[int, Reader]] = {}
+        self._readers: dict[str, dict[bytes, Reader]] = {}
         self._newest: dict[str, Schema | None] = {}
 
     async def decode(self, topic: str, frame: pl.DataFrame) -> Changes:
@@ -89,21 +91,23 @@ class Decoder:
 
         Args:
             topic: its subject `<topic>-value` is asked for aliases.
-            frame: ROW, ASSIGNMENT, OFFSET, VALUE.
+            frame: ROW, ASSIGNMENT, OFFSET, VALUE, and the columns of the framing's headers.
 
         Raises:
             BlockedError: a wanted path leads to a recursive field.
         """
         tombstones = frame.filter(pl.col(VALUE).is_null()).select(ROW)
-        framed = wire.split(frame.filter(pl.col(VALUE).is_not_null()), self._framing)
+        given = frame.select(ROW, ASSIGNMENT, OFFSET, VALUE, *map(header_column, self._framing.headers))
+        framed = wire.split(given.filter(pl.col(VALUE).is_not_null()), self._framing)
         groups = framed.drop_nulls(wire.SCHEMA).partition_by(wire.SCHEMA, maintain_order=True)
-        by_id = {int(group[wire.SCHEMA][0]): group for group in groups}
-        readers = await self._readers_for(topic, list(by_id))
+        by_key: dict[bytes, pl.DataFrame] = {group[wire.SCHEMA][0]: group for group in groups}
+        readers = await self._readers_for(topic, list(by_key))
 
-        unreadable = [_unreadable(framed.filter(pl.col(wire.SCHEMA).is_null()), Reason.FRAMING, _NOT_FRAMED)]
+        other = f"it is not framed as sources.framing says: {self._framing}"
+        unreadable = [_unreadable(framed.filter(pl.col(wire.SCHEMA).is_null()), Reason.FRAMING, other)]
         readable: list[tuple[Reader, pl.DataFrame]] = []
-        for schema_id, group in by_id.items():
-            reader = readers[schema_id]
+        for key, group in by_key.items():
+            reader = readers[key]
             if isinstance(reader, Refused):
                 unreadable.append(_unreadable(group, Reason.SCHEMA_UNKNOWN, reader.detail))
             else:
@@ -137,16 +141,16 @@ class Decoder:
         walk = where.leaves if self._paths is None else where.reachable
         return {column.path: column.type.dtype for column in walk(newest.root) if column.type.dtype is not None}
 
-    async def _readers_for(self, topic: str, schema_ids: Sequence[int]) -> Mapping[int, Reader | Refused]:
+    async def _readers_for(self, topic: str, keys: Sequence[bytes]) -> Mapping[bytes, Reader | Refused]:
         known = self._readers.setdefault(topic, {})
-        new = [schema_id for schema_id in schema_ids if schema_id not in known]
+        new = [key for key in keys if key not in known]
         found = dict(zip(new, await asyncio.gather(*map(self._schemas.schema, new)), strict=True))
-        usable = {schema_id: schema for schema_id, schema in found.items() if isinstance(schema, Schema)}
+        usable = {key: schema for key, schema in found.items() if isinstance(schema, Schema)}
         if usable:
             newest = await self._schemas.newest(topic)
             self._renew(topic, newest if isinstance(newest, Schema) else None)
-            known.update({schema_id: self._reader(topic, schema) for schema_id, schema in usable.items()})
-        return known | {schema_id: refused for schema_id, refused in found.items() if isinstance(refused, Refused)}
+            known.update({key: self._reader(topic, schema) for key, schema in usable.items()})
+        return known | {key: refused for key, refused in found.items() if isinstance(refused, Refused)}
 
     def _renew(self, topic: str, newest: Schema | None) -> None:
         """Take note of the newest schema; readers that were made by another one's aliases are made again."""
@@ -154,7 +158,7 @@ class Decoder:
             return
         self._newest[topic] = newest
         readers = self._readers[topic]
-        readers.update({schema_id: self._reader(topic, reader.schema) for schema_id, reader in readers.items()})
+        readers.update({key: self._reader(topic, reader.schema) for key, reader in readers.items()})
 
     def _reader(self, topic: str, schema: Schema) -> Reader:
         newest = self._newest[topic]
@@ -180,16 +184,26 @@ def _decode(
     decoded = []
     singly: Counter[Singly] = Counter()
     for reader, group in groups:
-        reading = reader.read(group[wire.DATUM])
-        singly += reading.singly
-        result, places = reading.rows, group.select(ROW, ASSIGNMENT, OFFSET)
-        at_fault = pl.Series([index for index, _ in result.faults], dtype=pl.UInt32)
-        details = pl.Series(DETAIL, [detail for _, detail in result.faults], pl.String)
-        unreadable = _unreadable(places.select(ROW)[at_fault], Reason.UNREADABLE, details)
-        if len(at_fault):
-            places = places.filter(~pl.int_range(pl.len(), dtype=pl.UInt32).is_in(at_fault.implode()))
-        decoded.append((places.with_columns(result.columns), unreadable))
+        parts, unreadable = zip(*(_read(reader, part, singly) for part in inflated(group)), strict=True)
+        decoded.append((pl.concat(parts), pl.concat(itertools.chain.from_iterable(unreadable))))
     return decoded, singly
+
+
+def _read(reader: Reader, group: pl.DataFrame, singly: Counter[Singly]) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
+    """Read datums (null where not inflated): rows, and what could not be read; `singly` counts on."""
+    unreadable = []
+    if group[wire.DATUM].null_count():
+        unreadable.append(_unreadable(group.filter(pl.col(wire.DATUM).is_null()), Reason.UNREADABLE, _NOT_INFLATED))
+        group = group.drop_nulls(wire.DATUM)
+    reading = reader.read(group[wire.DATUM])
+    singly += reading.singly
+    result, places = reading.rows, group.select(ROW, ASSIGNMENT, OFFSET)
+    at_fault = pl.Series([index for index, _ in result.faults], dtype=pl.UInt32)
+    details = pl.Series(DETAIL, [detail for _, detail in result.faults], pl.String)
+    unreadable.append(_unreadable(places.select(ROW)[at_fault], Reason.UNREADABLE, details))
+    if len(at_fault):
+        places = places.filter(~pl.int_range(pl.len(), dtype=pl.UInt32).is_in(at_fault.implode()))
+    return places.with_columns(result.columns), unreadable
 
 
 def _unreadable(frame: pl.DataFrame, reason: Reason, detail: str | pl.Series) -> pl.DataFrame:

@@ -26,12 +26,14 @@ class Keys:
     """How the keys of one source are read.
 
     Attributes:
-        id: path of the id, in a row as in the key.
-        decoder: of keys that are records, for that path; None where the key is text.
+        id: what the column of the id is called.
+        decoder: of keys that are records, for the path of the id in them; None where the key is text.
+        path: of the id in such a key.
     """
 
     id: str
     decoder: Decoder | None
+    path: str
 
     async def deletes(self, topic: str, frame: pl.DataFrame, records: Sequence[Record], changes: Changes) -> Changes:
         """Take the records without a value for deletes.
@@ -59,7 +61,7 @@ class Keys:
             framed = nameless.with_columns(pl.Series(VALUE, keys, pl.Binary))
             known = await self.decoder.decode(topic, framed)
             keyless = framed.filter(pl.col(VALUE).is_null()).with_columns(pl.lit(None, pl.String).alias(self.id))
-            read = [*known.frames, keyless]
+            read = [*(one.rename({self.path: self.id}, strict=False) for one in known.frames), keyless]
             faults = known.unreadable.with_columns(pl.concat_str(pl.lit("its key: "), DETAIL).alias(DETAIL))
             unreadable = pl.concat([changes.unreadable, faults]).sort(ROW)
         deletes = [_delete(one) for one in read if one.height]

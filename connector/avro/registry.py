@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from connector.avro.lowering import parse
 from connector.avro.registry_access import RegistryAccess, RegistryOptions
 from connector.avro.schema import Schema, SchemaError
+from connector.avro.schema_keys import SchemaKey
 from connector.avro.stores import Refused
 
 if TYPE_CHECKING:
@@ -65,9 +66,9 @@ class Registry:
         self._patience = patience or Patience()
         self._clock = clock
         self._sleep = sleep
-        self._by_id: dict[int, Schema | Refused] = {}
+        self._by_key: dict[bytes, Schema | Refused] = {}
         self._newest: dict[str, tuple[object, Schema | Refused]] = {}
-        self._unknown_until: dict[int, float] = {}
+        self._unknown_until: dict[bytes, float] = {}
 
     @classmethod
     def connect(cls, options: RegistryOptions, telemetry: Telemetry) -> Registry:
@@ -76,45 +77,51 @@ class Registry:
         Raises:
             SettingError: the address, or one of the certificate files, cannot be used.
         """
-        return cls(RegistryAccess(options.client(), telemetry=telemetry))
+        return cls(RegistryAccess(options.client(), core=options.core(), telemetry=telemetry))
 
     async def close(self) -> None:
         """Close the connections."""
         await self._access.close()
 
-    async def schema(self, schema_id: int) -> Schema | Refused:
+    async def schema(self, key: bytes) -> Schema | Refused:
         """See SchemaStore."""
-        if (known := self._by_id.get(schema_id)) is not None:
+        if (known := self._by_key.get(key)) is not None:
             return known
-        unknown = Refused(f"the registry does not know schema {schema_id}, or one that it refers to")
-        until = self._unknown_until.get(schema_id)
+        named = SchemaKey.of(key)
+        unknown = Refused(f"the registry does not know {named}, or one that it refers to")
+        if not named.possible:
+            return unknown
+        until = self._unknown_until.get(key)
         if until is not None and until > self._clock():
             return unknown
         for again in range(self._patience.unknown_tries):
             if again:
                 await self._sleep(self._patience.unknown_for_s / (self._patience.unknown_tries - 1))
-            registered = await self._access.schema(schema_id)
-            ready = await self._ready(f"schema {schema_id}", registered) if registered else None
+            registered = await self._access.schema(named)
+            ready = await self._ready(str(named), registered) if registered else None
             if ready is not None:
-                return self._by_id.setdefault(schema_id, ready)
-        self._remember_unknown(schema_id)
+                return self._by_key.setdefault(key, ready)
+        self._remember_unknown(key)
         return unknown
 
     async def newest(self, topic: str) -> Schema | Refused | None:
         """See SchemaStore. The subject is `<topic>-value`, as the registry's TopicNameStrategy has it."""
-        subject = f"{topic}-value"
+        return await self.newest_of(f"{topic}-value")
+
+    async def newest_of(self, subject: str) -> Schema | Refused | None:
+        """Give the newest schema of a subject, as `newest`."""
         found = await self._access.version(subject, "latest")
         if found is None:
             return None
         identity = (found.version, found.schema_id)
-        known = self._newest.get(topic)
+        known = self._newest.get(subject)
         if known is not None and known[0] == identity:
             return known[1]
         label = f"version {found.version} of {subject}"
         ready = await self._ready(label, found.schema)
         if ready is None:
             return Refused(f"{label} refers to a schema that the registry does not know")
-        self._newest[topic] = (identity, ready)
+        self._newest[subject] = (identity, ready)
         return ready
 
     async def _ready(self, label: str, registered: Registered) -> Schema | Refused | None:
@@ -149,9 +156,24 @@ class Registry:
             found[key] = version.schema.schema_str or ""
         return True
 
-    def _remember_unknown(self, schema_id: int) -> None:
+    def _remember_unknown(self, key: bytes) -> None:
         now = self._clock()
         if len(self._unknown_until) >= _MOST_UNKNOWN:
             self._unknown_until = {known: until for known, until in self._unknown_until.items() if until > now}
         if len(self._unknown_until) < _MOST_UNKNOWN:
-            self._unknown_until[schema_id] = now + self._patience.refused_for_s
+            self._unknown_until[key] = now + self._patience.refused_for_s
+
+
+class OfKeys:
+    """The same registry, for the keys of records instead of their values."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+
+    async def schema(self, key: bytes) -> Schema | Refused:
+        """See SchemaStore."""
+        return await self._registry.schema(key)
+
+    async def newest(self, topic: str) -> Schema | Refused | None:
+        """See SchemaStore. The subject is `<topic>-key`."""
+        return await self._registry.newest_of(f"{topic}-key")

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 from urllib.parse import urlsplit
 
@@ -19,6 +20,8 @@ from confluent_kafka.schema_registry.error import SchemaRegistryError
 
 from connector.avro import answer_bound
 from connector.avro.answer_bound import AnswerTooLargeError
+from connector.avro.apicurio_core import ApicurioCore, core_url
+from connector.avro.schema_keys import Kind
 from connector.errors import SettingError
 from connector.telemetry import Part
 
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 
     from confluent_kafka.schema_registry import RegisteredSchema, Schema
 
+    from connector.avro.schema_keys import SchemaKey
     from connector.telemetry import Telemetry
 
 T = TypeVar("T")
@@ -109,6 +113,14 @@ class RegistryOptions:
             answer_bound.bound(client._rest_client.session)  # noqa: SLF001 (it takes neither a session nor a transport)
         return client
 
+    def core(self) -> ApicurioCore:
+        """Make what asks Apicurio's own interface; nothing is sent yet.
+
+        Raises:
+            SettingError: as `client`.
+        """
+        return ApicurioCore(replace(self, url=core_url(self.url)).client())
+
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
@@ -130,6 +142,7 @@ class RegistryAccess:
     Args:
         client: used by nobody else, since its caches are cleared when it has cached what is no schema.
         telemetry: told while the registry does not answer.
+        core: asked for global ids; without it there are none.
         backoff: how long to wait.
         sleep: waits for so many seconds.
         chance: gives numbers from 0 up to 1 at random.
@@ -141,6 +154,7 @@ class RegistryAccess:
         client: AsyncSchemaRegistryClient,
         *,
         telemetry: Telemetry,
+        core: ApicurioCore | None = None,
         backoff: Backoff | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         chance: Callable[[], float] | None = None,
@@ -148,6 +162,7 @@ class RegistryAccess:
     ) -> None:
         self._answer_within_s = answer_within_s
         self._client = client
+        self._core = core
         self._telemetry = telemetry
         self._backoff = backoff or Backoff()
         self._sleep = sleep
@@ -155,13 +170,18 @@ class RegistryAccess:
         self._gate = asyncio.Semaphore(_QUESTIONS_AT_ONCE)
         self._in_trouble = False
 
-    async def schema(self, schema_id: int) -> Schema | None:
-        """Give the schema of an id, or None where the registry has none."""
+    async def schema(self, key: SchemaKey) -> Schema | None:
+        """Give the schema of a NUMBER, GUID or GLOBAL, or None where the registry has none."""
 
         async def ask() -> Schema:
-            return await self._checked(await self._client.get_schema(schema_id))
+            if key.kind is Kind.GUID:
+                return await self._checked(await self._client.get_schema_by_guid(str(key.uuid)))
+            return await self._checked(await self._client.get_schema(key.number))
 
-        return await self._ask(ask)
+        if key.kind is Kind.GLOBAL:
+            return None if self._core is None else await self._ask(partial(self._core.schema, key.number))
+        # Registries without GUIDs answer without a code, and a value that was damaged may ask for one.
+        return await self._ask(ask, coded=key.kind is not Kind.GUID)
 
     async def version(self, subject: str, version: int | Literal["latest"]) -> RegisteredSchema | None:
         """Give one version of a subject, or None where the registry has none.
@@ -179,6 +199,8 @@ class RegistryAccess:
     async def close(self) -> None:
         """Close the connections."""
         await self._client.aclose()
+        if self._core is not None:
+            await self._core.close()
 
     async def _checked(self, schema: Schema) -> Schema:
         if not isinstance(schema.schema_str, str):
@@ -187,14 +209,15 @@ class RegistryAccess:
             raise ValueError("not a schema")  # noqa: TRY004 - caught by _ask with what the client itself raises
         return schema
 
-    async def _ask(self, question: Callable[[], Awaitable[T]]) -> T | None:
+    async def _ask(self, question: Callable[[], Awaitable[T]], *, coded: bool = True) -> T | None:
+        """Ask until there is an answer; `coded`: a "not found" counts only if it has a code of the registry's."""
         turn = 0
         while True:
             try:
                 async with self._gate, asyncio.timeout(self._answer_within_s):
                     answer = await question()
             except SchemaRegistryError as error:
-                if error.http_status_code == _NOT_FOUND and error.error_code in _NOT_FOUND_CODES:
+                if error.http_status_code == _NOT_FOUND and (not coded or error.error_code in _NOT_FOUND_CODES):
                     self._well()
                     return None
                 self._trouble(_words(error.http_status_code))

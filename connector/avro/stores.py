@@ -1,6 +1,6 @@
 """Where writer schemas come from: the interface, and the store of one schema in a file.
 
-The other store is `registry`. Called by `decoder`; `service` chooses one per source.
+The other stores are `registry` and `folder`. Called by `decoder`; `service` chooses one per source.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class Refused:
 class SchemaStore(Protocol):
     """Gives schemas, ready to read with. Both calls may wait for as long as their source does not answer."""
 
-    async def schema(self, schema_id: int) -> Schema | Refused:
-        """Give the schema of this id."""
+    async def schema(self, key: bytes) -> Schema | Refused:
+        """Give the schema that has this key (`schema_keys`)."""
 
     async def newest(self, topic: str) -> Schema | Refused | None:
         """Give the newest schema of the topic's values, the same object as long as it is the same; None if unknown."""
@@ -54,7 +54,7 @@ class SchemaFile:
         except SchemaError as error:
             raise SettingError(f"schema file {path} {error}: give an Avro schema of a record") from error
 
-    async def schema(self, schema_id: int) -> Schema | Refused:  # noqa: ARG002 - a file holds one schema, whatever the id
+    async def schema(self, key: bytes) -> Schema | Refused:  # noqa: ARG002 - a file holds one schema, whatever the key
         """See SchemaStore."""
         return self._schema
 

@@ -152,7 +152,7 @@ class Assignments:
         """
         poll = _Poll(low)
         numbers = pl.Series(ASSIGNMENT, [self._take(run, poll) for run in polled.runs], pl.UInt32)
-        frame = polled.frame.select(numbers.gather(polled.frame[RUN]), OFFSET, VALUE)
+        frame = polled.frame.select(numbers.gather(polled.frame[RUN]), pl.exclude(RUN))
         records = polled.records
         if frame[ASSIGNMENT].null_count():
             kept = frame[ASSIGNMENT].is_not_null()

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 from confluent_kafka import Consumer, KafkaError, KafkaException
 
+from connector.kafka.headers import header_columns
 from connector.kafka.polled import RUN, ListReader, Polled, Run, listed
-from connector.records import OFFSET, VALUE
+from connector.records import KEY, NOTHING, OFFSET, VALUE
 
 try:
     from connector.kafka import _drain
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from connector.kafka.polled import Reader
-    from connector.records import Partition, Record
+    from connector.records import Alongside, Partition, Record
     from connector.telemetry import Telemetry
 
 _EVENTS: Final = 100  # of the client's own queue, at once: callbacks and errors, no records
@@ -36,7 +37,12 @@ _SIZES: Final = struct.Struct("=ii")
 
 
 def client(
-    properties: Mapping[str, Any], telemetry: Telemetry, *, extension: bool, plugin: str | None = PLUGIN
+    properties: Mapping[str, Any],
+    telemetry: Telemetry,
+    *,
+    extension: bool,
+    alongside: Alongside = NOTHING,
+    plugin: str | None = PLUGIN,
 ) -> tuple[Consumer, Reader]:
     """Make a consumer and its reader.
 
@@ -44,6 +50,7 @@ def client(
         properties: librdkafka's.
         telemetry: is told which reader it is.
         extension: whether it shall be used.
+        alongside: what the reader gives beside the values.
         plugin: where it is; None: it is not installed.
 
     Raises:
@@ -53,7 +60,7 @@ def client(
     if extension and plugin is not None:
         try:
             consumer = Consumer({**properties, "plugin.library.paths": plugin})
-            reader = DrainReader(consumer, _drain.attach())
+            reader = DrainReader(consumer, _drain.attach(), alongside)
         except (KafkaException, RuntimeError) as error:
             why_not = f"librdkafka does not take the C extension ({type(error).__name__})"
         else:
@@ -61,7 +68,7 @@ def client(
             return consumer, reader
     consumer = Consumer(dict(properties))
     telemetry.reads(ListReader.name, why_not)
-    return consumer, ListReader(consumer)
+    return consumer, ListReader(consumer, alongside)
 
 
 class DrainReader:
@@ -69,9 +76,10 @@ class DrainReader:
 
     name = "extension"
 
-    def __init__(self, consumer: Consumer, drain: object) -> None:
+    def __init__(self, consumer: Consumer, drain: object, alongside: Alongside) -> None:
         """Read this consumer's records from this drain."""
         self._consumer = consumer
+        self._alongside = alongside
         self._drain: object | None = drain
         self._forwarded: set[Partition] = set()
         self._shut = False
@@ -91,12 +99,21 @@ class DrainReader:
         """See Reader. What the client's own queue holds comes first: callbacks run, and errors are told."""
         events = self._consumer.consume(_EVENTS, timeout_s if self._shut else 0)
         if events or self._shut:
-            return listed(events)
+            return listed(events, self._alongside)
         schema, array, runs, errors = _drain.drain(self._drain, most, int(timeout_s * 1000))
         frame = pl.Series(_Arrow(schema, array)).struct.unnest()
         named = [Run(*run) for run in runs]
         failures = [(KafkaError(code, text), topic) for code, text, topic in errors]
-        return Polled(frame.select(RUN, OFFSET, VALUE), named, Drained(frame, named), failures)
+        columns = frame.select(RUN, OFFSET, VALUE, *self._beside(frame))
+        return Polled(columns, named, Drained(frame, named), failures)
+
+    def _beside(self, frame: pl.DataFrame) -> list[pl.Series]:
+        keys = [frame["key"].alias(KEY)] if self._alongside.key else []
+        if not self._alongside.headers:
+            return keys
+        # They are packed, so here each record that has any is touched on its own.
+        pairs = (None if packed is None else _unpacked(packed) for packed in frame["headers"])
+        return keys + header_columns(pairs, self._alongside)
 
     def close(self) -> None:
         """See Reader."""

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 import polars as pl
 from confluent_kafka import KafkaError, TopicPartition
 
-from connector.records import OFFSET, VALUE, Partition
+from connector.kafka.headers import columns_of
+from connector.records import NOTHING, OFFSET, VALUE, Partition
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from confluent_kafka import Consumer, Message
 
-    from connector.records import Record
+    from connector.records import Alongside, Record
 
 RUN: Final = "#run"  # UInt32: index of the run that the record belongs to
 # A pause drops what librdkafka has fetched, and for most of a second nothing comes afterwards: so a pipeline that was
@@ -50,7 +51,8 @@ class Polled:
     """What one poll brought.
 
     Attributes:
-        frame: RUN, OFFSET, VALUE, in the order of consumption.
+        frame: RUN, OFFSET, VALUE, and what was asked for of headers (`header_column`) and KEY, in the order of
+            consumption.
         runs: in that order.
         records: row i of the frame is `records[i]`.
         failures: errors, with the topic that each is of.
@@ -87,9 +89,10 @@ class ListReader:
 
     name = "client"
 
-    def __init__(self, consumer: Consumer) -> None:
+    def __init__(self, consumer: Consumer, alongside: Alongside = NOTHING) -> None:
         """Read from this consumer."""
         self._consumer = consumer
+        self._alongside = alongside
         self._held: list[TopicPartition] = []  # to be paused if this lasts
         self._waited_s = 0.0
         self._shut = self._paused = False
@@ -116,16 +119,16 @@ class ListReader:
             if self._waited_s < PATIENCE_S:
                 self._waited_s += timeout_s
                 time.sleep(timeout_s)
-                return listed(())
+                return listed((), self._alongside)
             self._pause(paused=True)
-        return listed(self._consumer.consume(most, timeout_s))
+        return listed(self._consumer.consume(most, timeout_s), self._alongside)
 
     def close(self) -> None:
         """See Reader."""
 
 
-def listed(messages: Iterable[Message]) -> Polled:
-    """Put messages into columns."""
+def listed(messages: Iterable[Message], alongside: Alongside = NOTHING) -> Polled:
+    """Put messages, and what of them is asked for alongside their values, into columns."""
     runs: list[list[Any]] = []
     records: list[Message] = []
     numbers: list[int] = []
@@ -154,4 +157,5 @@ def listed(messages: Iterable[Message]) -> Polled:
         offsets.append(offset)
         values.append(message.value())
     frame = pl.DataFrame({RUN: numbers, OFFSET: offsets, VALUE: values}, schema=_COLUMNS)
+    frame = frame.with_columns(columns_of(records, alongside))
     return Polled(frame, [Run(*run) for run in runs], records, failures)

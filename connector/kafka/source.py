@@ -7,8 +7,7 @@ the pipeline settled them; librdkafka commits what is stored every second, on re
 behind, the partitions are paused but polling goes on, so the membership lives. Callbacks never raise: a raising one
 would lose the list being fetched.
 
-Bounds: the hand-off holds at most `high_records` or `high_bytes` and one more chunk; a chunk without a record counts
-as one.
+Bounds: the hand-off holds `high_records` or `high_bytes`, and one more chunk; one without a record counts as one.
 """
 
 from __future__ import annotations
@@ -32,6 +31,7 @@ from connector.kafka.membership import Membership
 from connector.kafka.properties import is_incremental
 from connector.kafka.pulse import Pulse
 from connector.kafka.troubles import is_fatal, is_refusal, meaning
+from connector.records import NOTHING
 from connector.telemetry import Part
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from connector.kafka.listener import Listener
     from connector.kafka.polled import Polled, Reader
-    from connector.records import Assignment, Chunk, Partition
+    from connector.records import Alongside, Assignment, Chunk, Partition
     from connector.telemetry import Telemetry
 
 LOOK_EVERY_S = 5.0  # of polls that took as long as they may: the lag is told, and a cut lifeline looked for
@@ -62,6 +62,7 @@ class SourceOptions:
         poll_timeout_s: how long a list may take to fill; also how long a command may wait.
         high_records, high_bytes: of the hand-off, at which partitions are paused; resumed at half.
         extension: whether records are drained by the C extension, where it is installed.
+        alongside: what travels with the values.
     """
 
     properties: Mapping[str, Any]
@@ -72,6 +73,7 @@ class SourceOptions:
     high_records: int = 40_000
     high_bytes: int = 16_000_000
     extension: bool = True
+    alongside: Alongside = NOTHING
 
 
 class Source:
@@ -120,8 +122,8 @@ class Source:
             if number == self._clients:  # one that was cut off, and closes, has nothing more to say
                 self._hear(error)
 
-        given = {**self._options.properties, "error_cb": hear}
-        return drain.client(given, self._telemetry, extension=self._options.extension)
+        options, given = self._options, {**self._options.properties, "error_cb": hear}
+        return drain.client(given, self._telemetry, extension=options.extension, alongside=options.alongside)
 
     def start(self) -> None:
         """Subscribe and begin to fetch; must be called on the running event loop."""
@@ -195,8 +197,10 @@ class Source:
             self._run_commands()
             self._reader.close()
             (abandon if self._given_up else Consumer.close)(self._consumer)
+        except KafkaException as error:
+            self._fail(FatalError(f"the Kafka consumer failed: {error.args[0].str()}"))
         except Exception as error:  # noqa: BLE001 (the edge of the thread: nobody else would hear of it)
-            self._fail(FatalError(f"the Kafka consumer failed: {_text(error)}"))
+            self._fail(FatalError(f"the Kafka consumer failed: {type(error).__name__}"))
 
     def _poll(self) -> None:
         timeout_s = SHUT_POLL_S if self._gate.shut else self._options.poll_timeout_s
@@ -294,7 +298,3 @@ class Source:
             except queue.Empty:
                 return
             command()
-
-
-def _text(error: Exception) -> str:
-    return error.args[0].str() if isinstance(error, KafkaException) else type(error).__name__

@@ -31,6 +31,7 @@ from connector.pipeline import Pipeline
 from connector.profiles.merging import Events
 from connector.profiles.window import Limits, Window
 from connector.records import Reason
+from connector.service.schema_stores import alongside
 from connector.service.secret_files import has_lines, read_secret
 from connector.service.source_side import make_feed
 from connector.service.target_side import TargetSide, make_target_side
@@ -158,7 +159,8 @@ def _provider(
 def _source_options(settings: Settings, consumer: dict[str, Any]) -> SourceOptions:
     topics = [topic for source in settings.sources for topic in source.topics]
     revoke_timeout_s = settings.target.timeout + REVOKE_WAIT_S
-    return SourceOptions(consumer, topics, revoke_timeout_s, extension=settings.kafka.extension)
+    beside = alongside(settings.sources)
+    return SourceOptions(consumer, topics, revoke_timeout_s, extension=settings.kafka.extension, alongside=beside)
 
 
 def _window(settings: Settings) -> Window:

@@ -27,12 +27,12 @@ class Meaning(NamedTuple):
 
 REASONS: Final[Mapping[Reason, Meaning]] = {
     Reason.FRAMING: Meaning(
-        "The value does not begin as the source's `framing` says.",
+        "The record does not name its schema as the source's `framing` says.",
         "Somebody writes something else to the topic: mend that producer. If all records are so, correct `framing`.",
     ),
     Reason.SCHEMA_UNKNOWN: Meaning(
-        "The registry does not know the schema id that the value begins with, or its schema cannot be used.",
-        "Register the schema again under its id, or correct `registry.url`; then replay.",
+        "The registry, or `schema_dir`, does not have the schema that the record names, or it cannot be used.",
+        "Register the schema again under its id, add its file, or correct `registry.url`; then replay.",
     ),
     Reason.UNREADABLE: Meaning(
         "The bytes are no datum of the schema that they name; the detail says at which byte.",

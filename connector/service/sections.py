@@ -65,7 +65,7 @@ class KafkaSettings(Section):
 
 
 class RegistrySettings(Section):
-    """The schema registry, needed by every source with the framing `confluent`."""
+    """The schema registry, needed by every source whose framing is Confluent's or Apicurio's."""
 
     url: fields.Url = Field(
         description="Its address, in the interface of Confluent's registry (Apicurio: `/apis/ccompat/v7`)."

@@ -11,7 +11,7 @@ from typing import Any, Self
 from pydantic import Field, model_validator
 
 from connector.kafka.topics import reads
-from connector.service import fields, librdkafka, topics
+from connector.service import fields, framings, librdkafka, topics
 from connector.service.sections import (
     DeadLetterSettings,
     KafkaSettings,
@@ -38,11 +38,12 @@ class Settings(Section):
     @model_validator(mode="after")
     def _parts_agree(self) -> Self:
         problems: list[str] = []
-        framed = [
-            number for number, source in enumerate(self.sources) if "confluent" in {source.framing, source.key_framing}
-        ]
-        if framed and self.registry is None:
-            problems.append(f"registry.url: missing; sources[{framed[0]}] has the framing confluent, which needs it")
+        if self.registry is None:
+            problems.extend(
+                f"registry.url: missing; sources[{number}] has the framing {source.framing}, which needs it"
+                for number, source in enumerate(self.sources)
+                if source.framing in framings.OF_REGISTRY or source.key_framing in framings.OF_AVRO
+            )
         problems.extend(f"sources: {problem}" for problem in topics.claimed_twice([one.topics for one in self.sources]))
         problems.extend(f"sources: {problem}" for problem in self._attributes_claimed_twice())
         if len({source.gaps for source in self.sources if source.shape.startswith("salesforce")}) > 1:

@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from connector.avro.decoder import Decoder
+from connector.avro.keyed import KeyedDecoder
 from connector.avro.keys import Keys
 from connector.avro.shapes.debezium import Debezium
 from connector.avro.shapes.flagged import Flagged
@@ -16,20 +17,21 @@ from connector.avro.shapes.salesforce import Salesforce
 from connector.avro.shapes.shape import Wants
 from connector.avro.shapes.shaped import ShapedDecoder
 from connector.avro.shapes.unwrapped import Unwrapped
-from connector.avro.stores import SchemaFile
-from connector.avro.wire import Framing
-from connector.errors import SettingError
 from connector.feeds import Feed
 from connector.kafka.topics import reads
 from connector.profiles.deletes import OnDelete
 from connector.profiles.mapping import Mapping, UnsafeText
 from connector.profiles.stand_ins import StandIns
+from connector.service.framings import NONE, in_key, key_path
+from connector.service.schema_stores import framing_of, keys_of, store_of
 from connector.service.sources import OTHERS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from connector.avro.shapes.shape import Shape
     from connector.avro.stores import SchemaStore
-    from connector.feeds import Decodes
+    from connector.avro.wire import Framing
     from connector.service.sources import SourceSettings
     from connector.telemetry import Telemetry
 
@@ -41,31 +43,23 @@ def make_feed(
 
     Args:
         source: its settings.
-        registry: where its schemas come from, if it names no file.
+        registry: where its schemas come from, unless from files.
         telemetry: is told of records that were not decoded in columns.
         fast: whether the decoder may decode in columns.
 
     Raises:
-        SettingError: its schema file can't be used, or there is no registry and it needs one.
+        SettingError: a file or folder can't be used, or there is no registry and it needs one.
     """
-    schemas = SchemaFile.load(source.schema_file) if source.schema_file is not None else registry
-    if schemas is None:
-        raise SettingError("registry.url: missing; a source with the framing confluent needs it")
+    decoder = make_decoder(source, store_of(source, registry), framing_of(source), telemetry, fast=fast)
+    of_keys = keys_of(source, registry, telemetry, fast=fast)
+    keyed = source.key_framing != NONE and source.on_delete == "send"
     return Feed(
         reads=partial(reads, source.topics),
-        decoder=make_decoder(source, schemas, Framing(source.framing), telemetry, fast=fast),
+        decoder=KeyedDecoder(decoder, of_keys, source.id) if in_key(source) else decoder,
         mapping=make_mapping(source),
         on_delete=OnDelete(source.on_delete),
-        keys=_keys(source, registry),
+        keys=Keys(source.id, of_keys, key_path(source)) if keyed else None,
     )
-
-
-def _keys(source: SourceSettings, registry: SchemaStore | None) -> Keys | None:
-    if source.key_framing == "none":
-        return None
-    if source.key_framing == "text" or registry is None:  # the settings demand one for the other framing
-        return Keys(source.id, None)
-    return Keys(source.id, Decoder(framing=Framing.CONFLUENT, schemas=registry, paths=[source.id]))
 
 
 def make_mapping(source: SourceSettings) -> Mapping:
@@ -87,13 +81,18 @@ def make_decoder(
     telemetry: Telemetry | None = None,
     *,
     fast: bool = True,
-) -> Decodes:
-    """Make what decodes the records of a source, by its shape; see `make_feed`."""
-    wants = Wants(source.id, make_mapping(source).paths)
+) -> Decoder | ShapedDecoder:
+    """Make what decodes the values of a source, by its shape, without an id that stands in the key; see `make_feed`."""
+    wants = Wants(source.id, _paths_in_values(source))
     shape = make_shape(source, wants)
     paths = wants.paths if shape is None else shape.paths()
     decoder = Decoder(framing=framing, schemas=schemas, paths=paths, fast=fast, telemetry=telemetry)
     return decoder if shape is None else ShapedDecoder(decoder, shape)
+
+
+def _paths_in_values(source: SourceSettings) -> Sequence[str] | None:
+    paths = make_mapping(source).paths
+    return [path for path in paths if path != source.id] if paths is not None and in_key(source) else paths
 
 
 def make_shape(source: SourceSettings, wants: Wants) -> Shape | None:

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from connector.avro.shapes.placeholders import UNAVAILABLE
 from connector.profiles.stand_ins import SENTINEL
-from connector.service import fields
+from connector.service import fields, framings
 from connector.service.one_line import one_line
 from connector.service.sections import Section
 
@@ -33,12 +33,28 @@ class SourceSettings(Section):
     topics: tuple[fields.Topic, ...] = Field(
         min_length=1, description="Names, or POSIX regular expressions that begin with `^`."
     )
-    framing: Literal["confluent", "plain"] = Field(
+    framing: framings.Name = Field(
         default="confluent",
-        description="Where a record's schema is found: by the id before its datum (`confluent`), or in `schema_file`.",
+        description="How a record names its schema (docs/framings.md): `confluent`, `apicurio`, `glue`, "
+        "`single-object`: before its datum; `confluent-header`, `apicurio-header`: in a header; `plain`: not at all.",
+    )
+    apicurio_id: Literal["content", "global"] = Field(
+        default=framings.APICURIO_ID,
+        description="Which id it is, for `framing: apicurio`: what the producer's `apicurio.registry.use-id` says.",
+    )
+    apicurio_id_bytes: Literal[4, 8] = Field(
+        default=framings.APICURIO_ID_BYTES,
+        description="Its length, for `framing: apicurio`: 8 for `Legacy8ByteIdHandler` and version 2.",
+    )
+    schema_dir: Path | None = Field(
+        default=None,
+        description="Folder of the writers' schemas (`.avsc`), for `framing: glue`, where each file is called by its "
+        "schema version's UUID, and `single-object`.",
     )
     schema_file: Path | None = Field(
-        default=None, description="The Avro schema (`.avsc`) of all records, for `framing: plain`."
+        default=None,
+        description="The Avro schema (`.avsc`) of all records, for `framing: plain`; beside `schema_dir`, the newest "
+        "one, which a mapping is checked against.",
     )
     shape: Literal["flat", "debezium", "debezium-unwrapped", "salesforce", "salesforce-connect", "jdbc"] = Field(
         default="flat",
@@ -66,7 +82,16 @@ class SourceSettings(Section):
         description="What happens when Salesforce says that changes are missing (its events `GAP_…`): the event "
         "becomes a dead letter, or the service blocks until a human has looked at it.",
     )
-    id: fields.FieldPath = Field(description="Path of the field that holds the profile's id.")
+    key_framing: framings.KeyName = Field(
+        default="none",
+        description="How the records' keys are framed, where the id stands there, of all records (`id: key`, or `id: "
+        "key.customer_id`), or of those without a value (`on_delete: send`). `text`: the key is the id; `confluent`, "
+        "`apicurio`: it is an Avro record.",
+    )
+    id: fields.FieldPath = Field(
+        description="Path of the field that holds the profile's id; with `key_framing`, `key` (text) or a path that "
+        "begins with `key.` (Avro) leads into the key."
+    )
     attributes: fields.Attributes = Field(
         description="Target's name of each attribute and the path of its field; or `all`."
     )
@@ -81,17 +106,11 @@ class SourceSettings(Section):
         "left out and counted, or becomes a dead letter, or (`send`) a row with the attributes of `deleted`. A record "
         "without a value has an id only in its key (`key_framing`); otherwise it is left out and counted with `send`.",
     )
-    key_framing: Literal["none", "text", "confluent"] = Field(
-        default="none",
-        description="How the key of a record without a value holds the id, with `on_delete: send`: the key is the id "
-        "(`text`), or a record with a field of the path `id`, framed as `confluent` does.",
-    )
     deleted: fields.Texts = Field(
         default={},
         description="What is sent for a delete, with `on_delete: send`: text by Target's name, such as "
         "`{status: gone}`. All other attributes of the profile stay in Target as they are.",
     )
-
     on_null: OnNull | dict[str, OnNull] = Field(
         default="leave",
         description="What happens to a value that the source says is null or empty text, as Target cannot clear an "
@@ -102,13 +121,7 @@ class SourceSettings(Section):
 
     @model_validator(mode="after")
     def _schema_is_given(self) -> Self:
-        plain = self.framing == "plain"
-        fields.refuse(
-            [
-                "framing plain needs schema_file; name the .avsc file" if plain and not self.schema_file else None,
-                "schema_file is only for framing plain; leave one out" if self.schema_file and not plain else None,
-            ]
-        )
+        fields.refuse(framings.problems(self))
         return self
 
     @model_validator(mode="after")
@@ -125,9 +138,6 @@ class SourceSettings(Section):
                 else None,
                 "on_delete send needs delete_flag with the shape jdbc; say by which field a deleted row is known"
                 if send and self.shape == "jdbc" and not self.delete_flag and self.key_framing == "none"
-                else None,
-                "key_framing is only for on_delete send; leave one out"
-                if self.key_framing != "none" and not send
                 else None,
                 "gaps is only for Salesforce's shapes; leave it out"
                 if self.gaps == "block" and not self.shape.startswith("salesforce")

@@ -31,8 +31,9 @@ class Shelf:
         self.latest: Schema | Refused | None = None
         self.asked: list[int | str] = []
 
-    async def schema(self, schema_id: int) -> Schema | Refused:
+    async def schema(self, key: bytes) -> Schema | Refused:
         """Give what is on the shelf."""
+        schema_id = int.from_bytes(key, "big")
         self.asked.append(schema_id)
         return self.by_id.get(schema_id, Refused(f"no schema {schema_id}"))
 

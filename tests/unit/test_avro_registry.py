@@ -20,6 +20,7 @@ from connector.avro.paths import leaves
 from connector.avro.registry import Patience, Registry
 from connector.avro.registry_access import Backoff, RegistryAccess, RegistryOptions
 from connector.avro.schema import Schema
+from connector.avro.schema_keys import SchemaKey
 from connector.avro.stores import Refused
 from connector.errors import SettingError
 from connector.telemetry import Part, Silent
@@ -61,6 +62,8 @@ class Stub:
 
     def __init__(self) -> None:
         self.by_id: dict[int, dict[str, Any]] = {}
+        self.by_guid: dict[str, dict[str, Any]] = {}
+        self.by_path: dict[str, Any] = {}
         self.versions: dict[tuple[str, str], dict[str, Any]] = {}
         self.instead: deque[web.Response | None] = deque()
         self.requests: list[tuple[str, dict[str, str]]] = []
@@ -91,13 +94,26 @@ class Stub:
                 return web.Response()
             return instead
         kind, *rest = request.path.strip("/").split("/")
-        if kind == "schemas":
+        if kind == "apis":
+            return self._core(request.path, request.query)
+        if kind == "schemas" and rest[0] == "guids":
+            found, code = self.by_guid.get(rest[-1]), None
+        elif kind == "schemas":
             found, code = self.by_id.get(int(rest[-1])), 40403
         else:
             found, code = self.versions.get((rest[0], rest[-1])), 40401
+        if found is None and code is None:
+            return web.Response(status=404, text="no such page")
         if found is None:
             return web.json_response({"error_code": code, "message": "not found"}, status=404)
         return web.json_response(found)
+
+    def _core(self, path: str, query: Any) -> web.Response:
+        """Answer as Apicurio's own interface does."""
+        if path not in self.by_path:
+            return web.json_response({"status": 404, "name": "VersionNotFoundException"}, status=404)
+        assert (query["references"], query["dereference"]) == ("DEREFERENCE", "true")
+        return web.json_response(self.by_path[path])
 
 
 @pytest.fixture
@@ -146,6 +162,11 @@ def _record(name: str = "R", /, **fields: Any) -> dict[str, Any]:
     return {"type": "record", "name": name, "fields": [{"name": key, "type": avro} for key, avro in fields.items()]}
 
 
+def key(schema_id: int) -> bytes:
+    """The key of a registry's number."""
+    return b"\x00" + schema_id.to_bytes(4, "big")
+
+
 def _paths(schema: Schema | Refused | None) -> list[str]:
     assert isinstance(schema, Schema), schema
     return [column.path for column in leaves(schema.root)]
@@ -154,11 +175,11 @@ def _paths(schema: Schema | Refused | None) -> list[str]:
 async def test_a_schema_is_fetched_once(stub: Stub, registry: Registry) -> None:
     """The second record of a schema costs no question."""
     stub.register(5, "crm-value", 1, _record(id="string"))
-    first = await registry.schema(5)
+    first = await registry.schema(key(5))
     assert _paths(first) == ["id"]
     assert isinstance(first, Schema)
     assert first.label == "schema 5"
-    assert await registry.schema(5) is first
+    assert await registry.schema(key(5)) is first
     assert stub.paths() == ["/schemas/ids/5"]
 
 
@@ -169,7 +190,7 @@ async def test_references_are_resolved_to_the_bottom(stub: Stub, registry: Regis
     stub.register(2, "address", 1, _record("Address", city="geo.City"), references=[to_city])
     to_address = {"name": "Address", "subject": "address", "version": 1}
     stub.register(3, "crm-value", 1, _record(home="Address", born="geo.City"), references=[to_address, to_city])
-    assert _paths(await registry.schema(3)) == ["home.city.name", "born.name"]
+    assert _paths(await registry.schema(key(3))) == ["home.city.name", "born.name"]
     assert sorted(stub.paths()) == ["/schemas/ids/3", "/subjects/address/versions/1", "/subjects/city/versions/3"]
 
 
@@ -180,7 +201,7 @@ async def test_old_references_outlive_their_deletion_and_the_newest_version_does
     stub.register(1, "city", 3, _record("City", name="string"))
     reference = {"name": "City", "subject": "city", "version": 3}
     stub.register(2, "crm-value", 1, _record(city="City"), references=[reference])
-    await registry.schema(2)
+    await registry.schema(key(2))
     await registry.newest("crm")
     assert stub.deleted["/subjects/city/versions/3"] == "true"
     assert stub.deleted["/subjects/crm-value/versions/latest"] == "false"
@@ -191,13 +212,13 @@ async def test_an_unknown_id_is_asked_for_a_few_seconds_then_refused(
 ) -> None:
     """Three questions over five seconds, then none for a minute, then three again; the registry is not in trouble."""
     refused = Refused("the registry does not know schema 9, or one that it refers to")
-    assert await registry.schema(9) == refused
+    assert await registry.schema(key(9)) == refused
     assert (len(stub.requests), sum(time.slept)) == (3, 5.0)
     time.now += 59.0
-    assert await registry.schema(9) == refused
+    assert await registry.schema(key(9)) == refused
     assert len(stub.requests) == 3
     time.now += 2.0
-    assert await registry.schema(9) == refused
+    assert await registry.schema(key(9)) == refused
     assert len(stub.requests) == 6
     assert heard.troubles == []
 
@@ -209,7 +230,7 @@ async def test_an_id_that_becomes_known_meanwhile_is_used(stub: Stub, registry: 
         stub.register(9, "crm-value", 1, _record(id="string"))
 
     time.meanwhile = register
-    assert _paths(await registry.schema(9)) == ["id"]
+    assert _paths(await registry.schema(key(9))) == ["id"]
     assert len(stub.requests) == 2
 
 
@@ -217,7 +238,7 @@ async def test_an_unknown_reference_is_an_unknown_schema(stub: Stub, registry: R
     """What refers to something unknown is asked for again like an unknown id, and not refused for ever."""
     reference = {"name": "City", "subject": "city", "version": 1}
     stub.register(3, "crm-value", 1, _record(home="City"), references=[reference])
-    assert isinstance(await registry.schema(3), Refused)
+    assert isinstance(await registry.schema(key(3)), Refused)
     assert stub.paths().count("/subjects/city/versions/1") == 3
     assert await registry.newest("crm") == Refused(
         "version 1 of crm-value refers to a schema that the registry does not know"
@@ -261,7 +282,7 @@ async def test_a_registry_that_does_not_answer_is_waited_for(
     instead, told = case
     stub.register(5, "crm-value", 1, _record(id="string"))
     stub.instead.append(instead)
-    assert _paths(await registry.schema(5)) == ["id"]
+    assert _paths(await registry.schema(key(5))) == ["id"]
     [trouble, well] = heard.troubles
     assert trouble is not None
     assert trouble.startswith(f"the schema registry at 127.0.0.1 {told}")
@@ -305,7 +326,7 @@ async def test_a_silent_registry_is_left_after_the_timeout(stub: Stub, heard: He
 
     time.meanwhile = give_up
     with pytest.raises(EnoughError):
-        await Registry(RegistryAccess(slow, telemetry=heard, sleep=time.sleep)).schema(5)
+        await Registry(RegistryAccess(slow, telemetry=heard, sleep=time.sleep)).schema(key(5))
     await slow.aclose()
     assert heard.troubles[0] is not None
     assert "Timeout" in heard.troubles[0]
@@ -314,7 +335,7 @@ async def test_a_silent_registry_is_left_after_the_timeout(stub: Stub, heard: He
 async def test_an_outage_does_not_count_as_not_knowing(stub: Stub, registry: Registry) -> None:
     """Three tries for an unknown id are three answers, however often the registry failed in between."""
     stub.instead.extend(web.Response(status=500) for _ in range(10))
-    assert isinstance(await registry.schema(9), Refused)
+    assert isinstance(await registry.schema(key(9)), Refused)
     assert len(stub.requests) == 13
 
 
@@ -357,7 +378,7 @@ async def test_a_schema_that_cannot_be_used_is_refused_for_good(
     """What a registry's id stands for never changes, so it is asked for once."""
     stub.register(5, "crm-value", 1, avro, **more)
     for _ in range(2):
-        refused = await registry.schema(5)
+        refused = await registry.schema(key(5))
         assert isinstance(refused, Refused)
         assert refused.detail.startswith(why)
     assert len(stub.requests) == 1
@@ -365,11 +386,11 @@ async def test_a_schema_that_cannot_be_used_is_refused_for_good(
 
 async def test_ids_of_garbage_are_not_kept_without_end(stub: Stub, registry: Registry, time: Time) -> None:
     """Forgetting begins when there are 10,000 unknown ids, and with those that are due."""
-    registry._unknown_until = dict.fromkeys(range(100, 10_100), time.now + 1.0)
-    await registry.schema(9)
-    assert set(registry._unknown_until) == {9}
-    registry._unknown_until = dict.fromkeys(range(100, 10_100), time.now + 1_000.0)
-    await registry.schema(8)
+    registry._unknown_until = dict.fromkeys(map(key, range(100, 10_100)), time.now + 1.0)
+    await registry.schema(key(9))
+    assert set(registry._unknown_until) == {key(9)}
+    registry._unknown_until = dict.fromkeys(map(key, range(100, 10_100)), time.now + 1_000.0)
+    await registry.schema(key(8))
     assert len(registry._unknown_until) == 10_000
 
 
@@ -435,8 +456,8 @@ async def test_a_registry_in_this_process_will_do() -> None:
     client = AsyncSchemaRegistryClient.new_client({"url": "mock://demo"})
     schema_id = await client.register_schema("crm-value", Registered(json.dumps(_record(id="string"))))
     registry = Registry(RegistryAccess(client, telemetry=Heard()), patience=Patience(unknown_for_s=0.0))
-    assert _paths(await registry.schema(schema_id)) == _paths(await registry.newest("crm")) == ["id"]
-    assert isinstance(await registry.schema(99), Refused)
+    assert _paths(await registry.schema(key(schema_id))) == _paths(await registry.newest("crm")) == ["id"]
+    assert isinstance(await registry.schema(key(99)), Refused)
     assert await registry.newest("pos") is None
     await registry.close()
 
@@ -492,7 +513,7 @@ async def test_a_flood_of_the_registry_is_not_read_to_its_end(
     stub.instead.append(cast("web.Response", instead))
     tracemalloc.start()
     try:
-        assert _paths(await registry.schema(5)) == ["id"]
+        assert _paths(await registry.schema(key(5))) == ["id"]
         _, peak_bytes = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -505,7 +526,7 @@ async def test_a_flood_of_the_registry_is_not_read_to_its_end(
 async def test_a_large_schema_is_read(stub: Stub, registry: Registry) -> None:
     """Two million bytes of answer are none too many."""
     stub.register(5, "crm-value", 1, _record(id="string") | {"doc": "x" * 2_000_000})
-    assert _paths(await registry.schema(5)) == ["id"]
+    assert _paths(await registry.schema(key(5))) == ["id"]
 
 
 async def test_an_answer_that_drips_is_left_in_time(stub: Stub, registry: Registry, heard: Heard, time: Time) -> None:
@@ -523,7 +544,7 @@ async def test_an_answer_that_drips_is_left_in_time(stub: Stub, registry: Regist
     stub.register(5, "crm-value", 1, _record(id="string"))
     stub.instead.append(cast("web.Response", Drip()))
     access = RegistryAccess(RegistryOptions(stub.url).client(), telemetry=heard, sleep=time.sleep, answer_within_s=0.2)
-    assert await access.schema(5) is not None
+    assert await access.schema(SchemaKey.of(key(5))) is not None
     await access.close()
     assert heard.troubles[0] is not None
     assert "does not answer (TimeoutError)" in heard.troubles[0]
@@ -537,6 +558,69 @@ async def test_references_without_an_end_are_not_followed_for_ever(stub: Stub, r
         follows = number % count + 1
         reference = {"name": f"N{follows}", "subject": "s", "version": follows}
         stub.register(number, "s", number, _record(f"N{number}", x="int"), references=[reference])
-    found = await registry.schema(1)
+    found = await registry.schema(key(1))
     assert isinstance(found, Schema if shape == "a circle" else Refused)  # of a circle no type is used here
     assert len(stub.paths()) < 250
+
+
+GUID = "d392dfec-66ea-4631-96f2-1c8fcd444cae"
+GUID_KEY = b"\x01" + bytes.fromhex(GUID.replace("-", ""))
+
+
+async def test_a_schema_is_found_by_its_guid(stub: Stub, registry: Registry) -> None:
+    """As Confluent's registry gives it, and once."""
+    stub.by_guid[GUID] = {"schema": json.dumps(_record(id="string")), "guid": GUID, "id": 7}
+    first = await registry.schema(GUID_KEY)
+    assert _paths(first) == ["id"]
+    assert isinstance(first, Schema)
+    assert first.label == f"schema with the GUID {GUID}"
+    assert await registry.schema(GUID_KEY) is first
+    assert stub.paths() == [f"/schemas/guids/{GUID}"]
+
+
+async def test_a_registry_without_guids_does_not_stop_the_topic(stub: Stub, registry: Registry, heard: Heard) -> None:
+    """A damaged value may look as if it had one: it is refused, though such a registry answers 404 with a web page."""
+    refused = await registry.schema(GUID_KEY)
+    assert isinstance(refused, Refused)
+    assert refused.detail == f"the registry does not know schema with the GUID {GUID}, or one that it refers to"
+    assert heard.troubles == []
+
+
+def _global(number: int) -> bytes:
+    return b"\x02" + number.to_bytes(8, "big")
+
+
+@pytest.fixture
+async def apicurio(stub: Stub, heard: Heard, time: Time) -> AsyncIterator[Registry]:
+    """The store, on the compatible interface of Apicurio."""
+    options = RegistryOptions(f"{stub.url}/apis/ccompat/v7/", timeout_s=2.0, token="t0ken")
+    access = RegistryAccess(options.client(), telemetry=heard, core=options.core(), sleep=time.sleep)
+    registry = Registry(access, clock=lambda: time.now, sleep=time.sleep)
+    yield registry
+    await registry.close()
+
+
+@pytest.mark.parametrize("root", ["v3", "v2"])
+async def test_a_global_id_is_asked_of_apicurios_own_interface(stub: Stub, apicurio: Registry, root: str) -> None:
+    """Beside the compatible one, of Apicurio 3 or 2, with the same credentials."""
+    stub.by_path[f"/apis/registry/{root}/ids/globalIds/5"] = _record(id="string")
+    assert _paths(await apicurio.schema(_global(5))) == ["id"]
+    assert stub.paths()[-1] == f"/apis/registry/{root}/ids/globalIds/5"
+    assert stub.requests[-1][1]["Authorization"] == "Bearer t0ken"
+
+
+async def test_a_global_id_that_nobody_has_is_refused(stub: Stub, apicurio: Registry, heard: Heard) -> None:
+    """Once both interfaces said so, a few times; a failure is waited out instead."""
+    stub.instead.append(web.Response(status=500))
+    refused = await apicurio.schema(_global(6))
+    assert isinstance(refused, Refused)
+    assert "schema with the global id 6" in refused.detail
+    assert [text is None for text in heard.troubles] == [False, True]
+
+
+@pytest.mark.parametrize("lead", [b"\x00", b"\x02"])
+async def test_a_number_that_no_registry_can_have_is_not_asked_for(stub: Stub, apicurio: Registry, lead: bytes) -> None:
+    """Its numbers are never negative; it may answer what is neither a schema nor `not found`, which is waited for."""
+    assert isinstance(await apicurio.schema(lead + b"\xff" * 8), Refused)
+    assert isinstance(await apicurio.schema(lead + b"\xff" * 4), Refused)
+    assert stub.requests == []

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from connector.avro.registry_access import RegistryAccess, RegistryOptions
+from connector.avro.schema_keys import Kind, SchemaKey
 from connector.telemetry import Part, Silent
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ async def _ask(options: RegistryOptions) -> str | None:
     heard = Heard()
     access = RegistryAccess(options.client(), telemetry=heard, sleep=give_up)
     try:
-        schema = await access.schema(1)
+        schema = await access.schema(SchemaKey(Kind.NUMBER, b"\x00\x00\x00\x01"))
         assert schema is not None
         assert schema.schema_str == '"string"'
     except GaveUpError:

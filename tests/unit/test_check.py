@@ -182,3 +182,17 @@ async def test_a_registry_that_does_not_answer_ends_the_check(tmp_path: Path, mo
     monkeypatch.setattr(schema_side, "ANSWER_WITHIN_S", 0.5)
     (found,) = await schema_side.look(Settings.model_validate(minimal()), ["crm.customers"])
     assert (found.name, found.state, "does not answer" in found.text) == ("registry", State.WRONG, True)
+
+
+async def test_a_folder_of_schemas_says_which_is_the_newest(tmp_path: Path) -> None:
+    """Where it does not, the setting that would is named; the registry has nothing to do with it."""
+    for name in ("A", "B"):
+        (tmp_path / f"{name}.avsc").write_text(json.dumps(SCHEMA | {"name": name, "fields": [*SCHEMA["fields"], CITY]}))
+    changes = {"sources__framing": "single-object", "sources__schema_dir": str(tmp_path)}
+    told = []
+    for newest in ({}, {"sources__schema_file": str(tmp_path / "B.avsc")}):
+        given = Settings.model_validate(changed(minimal(), changes | newest))
+        (found,) = await schema_side.look(given, [given.sources[0].topics[0]])
+        told.append((found.state, found.text, found.remedy))
+    assert told[0] == (State.UNSURE, "nothing says which schema of schema_dir is the newest", "name it by schema_file")
+    assert told[1][0] is State.WELL, told

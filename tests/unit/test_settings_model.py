@@ -240,7 +240,6 @@ def test_a_value_outside_its_range_is_refused(values: dict[str, Any], told: str)
             "needs delete_flag",
             id="jdbc without deletes",
         ),
-        pytest.param({"key_framing": "text"}, "only for on_delete send", id="keys that nobody asks for"),
         pytest.param({"gaps": "block"}, "only for Salesforce", id="gaps of nobody"),
         pytest.param({"on_null": {"town": "sentinel"}}, "on_null names town", id="a null of no attribute"),
         pytest.param({"sentinel": "a,b"}, "one line without a comma", id="a sentinel with a comma"),
@@ -250,7 +249,14 @@ def test_a_value_outside_its_range_is_refused(values: dict[str, Any], told: str)
         pytest.param({"deleted": {"a": True}}, "a: must be text", id="a delete that is no text"),
         pytest.param({"shape": "round"}, "'flat'", id="no shape"),
         pytest.param({"framing": "plain"}, "needs schema_file", id="plain without its schema"),
-        pytest.param({"schema_file": "/x.avsc"}, "only for framing plain", id="a schema that nobody asks for"),
+        pytest.param({"schema_file": "/x.avsc"}, "only for the framings plain", id="a schema that nobody asks for"),
+        pytest.param({"framing": "glue"}, "needs schema_dir", id="a framing of a folder without one"),
+        pytest.param({"schema_dir": "/x"}, "only for the framings glue", id="a folder that nobody asks for"),
+        pytest.param({"apicurio_id": "global"}, "only for the framing apicurio", id="an id of another registry"),
+        pytest.param({"framing": "apicurio", "apicurio_id_bytes": 5}, "should be 4 or 8", id="no such length"),
+        pytest.param({"key_framing": "text"}, "write id: key", id="a key of text and an id elsewhere"),
+        pytest.param({"key_framing": "apicurio"}, "write id: key. and", id="a key that is a record, likewise"),
+        pytest.param({"key_framing": "confluent", "id": "key"}, "is a record", id="a whole record as the id"),
         pytest.param({"id": "a..b"}, "not a path", id="a path with a hole"),
         pytest.param({"attributes": {}}, "must be a map", id="no attribute"),
         pytest.param({"attributes": "most"}, "must be a map", id="neither map nor all"),
@@ -274,8 +280,15 @@ def test_the_registry_is_needed_only_where_a_source_asks_it() -> None:
     without = {name: section for name, section in MINIMAL.items() if name != "registry"}
     plain = source(framing="plain", schema_file="/x.avsc")
     assert Settings.model_validate(without | {"sources": [plain]}).registry is None
-    framed = source(topics=["pos"], attributes={"store": "s"})
-    assert "sources[1] has the framing confluent" in problems(without | {"sources": [plain, framed]})
+    folder = source(framing="glue", schema_dir="/x", schema_file="/x/newest.avsc")
+    assert Settings.model_validate(without | {"sources": [folder]}).registry is None
+    keyed = plain | {"key_framing": "confluent", "id": "key.number"}
+    assert "registry.url: missing" in problems(without | {"sources": [keyed]})
+    text = plain | {"key_framing": "text", "id": "key"}
+    assert Settings.model_validate(without | {"sources": [text]}).registry is None
+    for framing in ("confluent", "confluent-header", "apicurio", "apicurio-header"):
+        framed = source(topics=["pos"], attributes={"store": "s"}, framing=framing)
+        assert f"sources[1] has the framing {framing}" in problems(without | {"sources": [plain, framed]})
 
 
 @pytest.mark.parametrize(

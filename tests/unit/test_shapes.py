@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from connector.avro.lowering import parse
+from connector.avro.schema_keys import SchemaKey
 from connector.avro.stores import SchemaFile
 from connector.errors import BlockedError, SettingError
 from connector.records import ASSIGNMENT, OFFSET, ROW, VALUE
@@ -217,8 +218,8 @@ class TwoSchemas(OneSchema):
         super().__init__(new)
         self._by_id = {1: parse(json.dumps(old), "schema 1"), 2: parse(json.dumps(new), "schema 2")}
 
-    async def schema(self, schema_id: int) -> Schema:
-        return self._by_id[schema_id]
+    async def schema(self, key: bytes) -> Schema:
+        return self._by_id[SchemaKey.of(key).number]
 
     async def newest(self, topic: str) -> Schema:
         return self._by_id[2]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from connector.service.check import findings, kafka_side, schema_side, target_side
+from connector.service.check import findings, framing_side, kafka_side, schema_side, target_side
 from connector.service.composition import consumer_properties
 from connector.service.loading import load
 from connector.service.options import Config  # noqa: TC001 (typer reads the annotations)
@@ -56,5 +56,7 @@ def check(
 
 
 async def _look(settings: Settings) -> Sequence[Finding]:
-    kafka, topics = await asyncio.to_thread(kafka_side.look, settings, consumer_properties(settings))
-    return [*kafka, *await schema_side.look(settings, topics), *await target_side.look(settings.target)]
+    consumer = consumer_properties(settings)
+    kafka, topics = await asyncio.to_thread(kafka_side.look, settings, consumer)
+    framing = await asyncio.to_thread(framing_side.look, settings, consumer, topics)
+    return [*kafka, *framing, *await schema_side.look(settings, topics), *await target_side.look(settings.target)]

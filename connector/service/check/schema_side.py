@@ -6,10 +6,13 @@ import asyncio
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Final
 
+import polars as pl
+
 from connector.avro.stores import SchemaFile
 from connector.avro.wire import Framing
 from connector.errors import SettingError
 from connector.kafka.topics import reads
+from connector.service import framings
 from connector.service.check.findings import Finding, unsure, well, wrong
 from connector.service.composition import make_feeds
 from connector.service.registry_trouble import ANSWER_WITHIN_S, RegistryTrouble
@@ -19,8 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    import polars as pl
-
     from connector.feeds import Feed
     from connector.profiles.mapping import Mapping
     from connector.service.settings import Settings
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 _NAME: Final = "schema"
 _OWN: Final = "records of the tool's own, which are about no profile and are left out"
+_UNNAMED: Final = "nothing says which schema of schema_dir is the newest", "name it by schema_file"
 
 
 async def look(settings: Settings, topics: Sequence[str]) -> list[Finding]:
@@ -43,18 +45,23 @@ async def look(settings: Settings, topics: Sequence[str]) -> list[Finding]:
             feed = next(feed for feed in feeds if feed.reads(topic))
             try:
                 async with asyncio.timeout(ANSWER_WITHIN_S):
-                    findings.append(await _topic(topic, feed))
+                    findings.append(await _topic(topic, feed, _source(settings.sources, topic)))
             except TimeoutError:
                 return [*findings, wrong("registry", listener.why, "see registry.url; schemas were not looked at")]
         return findings
 
 
-async def _topic(topic: str, feed: Feed) -> Finding:
+def _unregistered(topic: str, source: SourceSettings) -> tuple[str, str]:
+    subjects = [f"{topic}-value"] + [f"{topic}-key"] * (framings.of_key(source) and framings.in_key(source))
+    remedy = "register one, or see that producers use the subject naming of the topic's name"
+    return f"the registry has none under {' or '.join(subjects)}", remedy
+
+
+async def _topic(topic: str, feed: Feed, source: SourceSettings) -> Finding:
     try:
         dtypes = await feed.decoder.newest(topic)
         if dtypes is None:
-            remedy = "register one, or see that producers use the subject naming of the topic's name"
-            return unsure(_NAME, f"the registry has none under {topic}-value", remedy)
+            return unsure(_NAME, *_UNNAMED) if source.schema_dir else unsure(_NAME, *_unregistered(topic, source))
         if not dtypes:
             return well(_NAME, f"{topic}: {_OWN}")
         feed.mapping.check(dtypes, f"topic {topic}")
@@ -87,6 +94,8 @@ async def candidate(settings: Settings, file: Path, topic: str | None) -> list[F
         dtypes = await decoder.newest(where)
         if not dtypes:
             return [well(_NAME, f"{file.name}: {_OWN}")]
+        if framings.in_key(source):  # the file is the value's schema
+            dtypes[source.id] = pl.String()
         mapping.check(dtypes, file.name)
     except SettingError as error:
         return [wrong(_NAME, str(error), "keep what the mapping needs, or change sources before it is deployed")]

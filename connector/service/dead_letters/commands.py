@@ -227,7 +227,7 @@ def _show(settings: Settings, message: Message, letter: Letter, *, replayed: boo
     pairs = [("key", "none" if key is None else shown.text(key))]
     fields = None
     if value and letter.origin:
-        fields = asyncio.run(values.fields(settings, letter.origin.partition.topic, value))
+        fields = asyncio.run(values.fields(settings, letter.origin.partition.topic, message))
     if fields is None:
         pairs.append(("value", "none" if value is None else f"0x{value.hex()}"))
     else:

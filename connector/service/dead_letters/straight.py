@@ -22,6 +22,7 @@ from connector.kafka import letters as shelf
 from connector.kafka.assignments import COLUMNS
 from connector.kafka.brake import Brake, BrakeLimits
 from connector.kafka.dead_letters import DeadLetterTopic
+from connector.kafka.headers import columns_of
 from connector.kafka.letters import FIRST_HEADER, FROM_HEADER, OURS, position_of
 from connector.kafka.offsets import Ledger
 from connector.kafka.ranges import Ranges
@@ -33,6 +34,7 @@ from connector.records import Assignment, Chunk, Partition, Span
 from connector.service.composition import make_feeds
 from connector.service.dead_letters.judging import Outcome
 from connector.service.dead_letters.replaying import plan
+from connector.service.schema_stores import alongside
 from connector.service.sections import MAX_CALLS_PER_MINUTE
 from connector.service.target_side import make_target_side
 from connector.target.encoding import Encoder
@@ -45,7 +47,7 @@ if TYPE_CHECKING:
     from confluent_kafka import Message
 
     from connector.kafka.letters import Letter, Position
-    from connector.records import Reason, Record
+    from connector.records import Alongside, Reason, Record
     from connector.service.dead_letters.filters import Filter
     from connector.service.dead_letters.judging import Options
     from connector.service.dead_letters.replaying import Place, Plan
@@ -121,11 +123,12 @@ class _Again:
 class _Letters:
     """Letters as the pipeline's source: numbered from 0 within each of their partitions, in place of offsets."""
 
-    def __init__(self, place: Place, planned: Plan, copier: Copier, stop: asyncio.Event) -> None:
+    def __init__(self, place: Place, planned: Plan, copier: Copier, stop: asyncio.Event, beside: Alongside) -> None:
         self._place = place
         self._planned = planned
         self._copier = copier
         self._stop = stop
+        self._alongside = beside
         self._news = asyncio.Event()
         self._chunks = self._make_chunks()
         self._settled: list[Letter] = []
@@ -215,7 +218,8 @@ class _Letters:
             rows.append((len(records), self.assignments[partition].number, number, record.value()))
             records.append(record)
         spans = [Span(one, first, self._next[one.partition]) for one, first in firsts.items()]
-        return Chunk(pl.DataFrame(rows, schema=COLUMNS, orient="row"), records, spans)
+        frame = pl.DataFrame(rows, schema=COLUMNS, orient="row").with_columns(columns_of(records, self._alongside))
+        return Chunk(frame, records, spans)
 
 
 async def replay(
@@ -244,7 +248,7 @@ async def replay(
         return planned.counts
     stop = asyncio.Event()
     told = Told(say, stop)
-    letters = _Letters(place, planned, copier, stop)
+    letters = _Letters(place, planned, copier, stop, alongside(settings.sources))
     async with AsyncExitStack() as opened:
         pipeline = _pipeline(settings, place, letters, calls, told, opened)
         pipeline.assigned(list(letters.assignments.values()), dict.fromkeys(letters.assignments, 0))

@@ -1,0 +1,102 @@
+"""Ids that stand in the records' keys: the decoder of values, with a column of their keys beside its own.
+
+Promises what `decoder` does: every record comes out exactly once, with its own key. Called by the pipeline in its
+place.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+from polars.exceptions import ComputeError
+
+from connector.avro.decoder import DETAIL, REASON
+from connector.records import ASSIGNMENT, KEY, OFFSET, ROW, VALUE, Reason
+
+if TYPE_CHECKING:
+    from connector.avro.decoder import Changes, Decoder
+    from connector.avro.shapes.shaped import ShapedDecoder
+
+ID_IN_KEY: Final = "key"  # how paths begin that lead into the record's key; alone, the whole key
+_NO_TEXT: Final = "the key is not UTF-8 text (key_framing: text)"
+
+
+class KeyedDecoder:
+    """Decodes values, and of the keys what the id is.
+
+    Args:
+        values: decodes the values, without the id.
+        keys: decodes the keys, its only path being the id's within them; None where the whole key is the id as text.
+        id_path: what the column is called: `key`, or `key.` and that path.
+    """
+
+    def __init__(self, values: Decoder | ShapedDecoder, keys: Decoder | None, id_path: str) -> None:
+        self._values = values
+        self._keys = keys
+        self._id_path = id_path
+
+    async def decode(self, topic: str, frame: pl.DataFrame) -> Changes:
+        """Decode records of one topic; see `Decoder.decode`.
+
+        Args:
+            topic: its subjects `<topic>-value` and `<topic>-key` are asked for aliases.
+            frame: ROW, ASSIGNMENT, OFFSET, VALUE, KEY, and the columns of the framing's headers.
+
+        Returns:
+            As the decoder of the values, with the column of the id: null where a record has no key.
+        """
+        changes = await self._values.decode(topic, frame)
+        ids, bad = await self._ids(topic, frame.filter(pl.col(VALUE).is_not_null()))
+        # Once each, whatever is wrong with them; and what a shape has left out is done with.
+        if bad.height:
+            there = pl.concat([one.select(ROW) for one in changes.frames] or [bad.select(ROW).clear()])
+            bad = bad.join(there, on=ROW, how="semi").join(changes.unreadable, on=ROW, how="anti")
+        frames = [one.join(bad, on=ROW, how="anti", maintain_order="left") for one in changes.frames]
+        if ids is not None:
+            frames = [one.drop(self._id_path, strict=False) for one in frames]  # `attributes: all` takes a namesake
+            frames = [one.join(ids, on=ROW, how="left", maintain_order="left") for one in frames]
+        return replace(changes, frames=frames, unreadable=pl.concat([changes.unreadable, bad]).sort(ROW))
+
+    async def newest(self, topic: str) -> dict[str, pl.DataType] | None:
+        """Tell what the newest schemas of a topic offer; see `Decoder.newest`."""
+        values = await self._values.newest(topic)
+        if not values:
+            return values
+        if self._keys is None:
+            return values | {self._id_path: pl.String()}
+        keys = await self._keys.newest(topic)
+        return None if keys is None else values | {f"{ID_IN_KEY}.{path}": dtype for path, dtype in keys.items()}
+
+    async def _ids(self, topic: str, frame: pl.DataFrame) -> tuple[pl.DataFrame | None, pl.DataFrame]:
+        """Give ROW and the id, and ROW, REASON, DETAIL of unreadable keys; no id where no key's schema has it."""
+        if self._keys is None:
+            ids = frame.select(ROW, _text(frame[KEY]).alias(self._id_path))
+            no_text = frame.filter(pl.col(KEY).is_not_null() & ids[self._id_path].is_null())
+            reason, detail = pl.lit(Reason.UNREADABLE.value).alias(REASON), pl.lit(_NO_TEXT).alias(DETAIL)
+            return ids, no_text.select(ROW, reason, detail)
+        keys = await self._keys.decode(topic, frame.select(ROW, ASSIGNMENT, OFFSET, pl.col(KEY).alias(VALUE)))
+        path = self._id_path.removeprefix(f"{ID_IN_KEY}.")
+        found = [one.select(ROW, pl.col(path).alias(self._id_path)) for one in keys.frames if path in one.columns]
+        bad = keys.unreadable.with_columns(pl.lit("the key: ").add(pl.col(DETAIL)).alias(DETAIL))
+        if not found:
+            none = pl.DataFrame(schema={ROW: pl.UInt32, self._id_path: pl.String})
+            return (None if keys.frames else none), bad
+        return pl.concat(found, how="diagonal_relaxed"), bad
+
+
+def _text(keys: pl.Series) -> pl.Series:
+    """Give keys as String, null where they are no UTF-8."""
+    with contextlib.suppress(ComputeError):
+        return keys.cast(pl.String)
+    # Polars does not tell which one is none, so here, and only here, each is decoded by itself.
+    return pl.Series([None if key is None else _decoded(key) for key in keys], dtype=pl.String)
+
+
+def _decoded(key: bytes) -> str | None:
+    try:
+        return key.decode()
+    except UnicodeDecodeError:
+        return None

@@ -1,0 +1,39 @@
+"""What the tools' own serializers write, for the tests of framings; README.md says how it was made."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True, slots=True)
+class Golden:
+    """A record as a serializer wrote it."""
+
+    framing: str
+    tool: str
+    value: bytes
+    headers: dict[str, bytes]
+
+
+def golden(framing: str, form: str = "") -> list[Golden]:
+    """The three records of a framing, in the form whose tool's name ends so."""
+    found = []
+    for line in (HERE / "golden.jsonl").read_text("utf-8").splitlines():
+        one = json.loads(line)
+        headers = {name: bytes.fromhex(content) for name, content in one["headers"].items()}
+        if one["framing"] == framing and one["tool"].partition(", ")[2] == form:
+            found.append(Golden(framing, one["tool"], bytes.fromhex(one["value"]), headers))
+    return found
+
+
+CUSTOMERS = [("c-1", "gold"), ("c-2", None), ("c-3", "silver " * 40)]
+SCHEMA = {
+    "type": "record",
+    "name": "Customer",
+    "namespace": "golden",
+    "fields": [{"name": "customer_id", "type": "string"}, {"name": "tier", "type": ["null", "string"]}],
+}
