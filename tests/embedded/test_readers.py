@@ -7,13 +7,14 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from connector.kafka import drain, properties
 from connector.kafka.embedded import EmbeddedBroker
-from connector.kafka.polled import PATIENCE_S
-from connector.records import OFFSET, VALUE, Partition
+from connector.kafka.polled import PATIENCE_S, RUN
+from connector.records import KEY, NOTHING, OFFSET, VALUE, Alongside, Partition, header_column
 from connector.telemetry import Silent
 from tests.readers import CHOICE
 
@@ -61,10 +62,12 @@ def write(it: EmbeddedBroker, records: Sequence[tuple[Any, Any, Any]], partition
 
 
 @contextmanager
-def reading(it: EmbeddedBroker, *, expected: bool = True) -> Iterator[tuple[Consumer, Reader]]:
+def reading(
+    it: EmbeddedBroker, *, expected: bool = True, alongside: Alongside = NOTHING
+) -> Iterator[tuple[Consumer, Reader]]:
     """A consumer of both partitions from their beginning, and its reader, told of them or not."""
     given = properties.consumer(it.bootstrap_servers, "readers", {})
-    consumer, reader = drain.client(given, Silent(), extension=CHOICE.extension)
+    consumer, reader = drain.client(given, Silent(), extension=CHOICE.extension, alongside=alongside)
     assert reader.name == ("extension" if CHOICE.extension else "client")
     come(consumer, reader, {0: 0, 1: 0}, expected=expected)
     yield consumer, reader
@@ -121,6 +124,24 @@ def test_records_come_as_kafka_holds_them() -> None:
         assert offsets(polled, partition) == [0, 1, 2, 3, 4]
     values = [value for one in polled for value in one.frame[VALUE].to_list()]
     assert sorted(values, key=str) == sorted((value for _, value, _ in RECORDS * 2), key=str)
+
+
+def test_keys_and_headers_travel_alongside_where_they_are_asked_for() -> None:
+    """A column each, a row per record: null where a record lacks it, the last where it has several of a name."""
+    names = ("trace", "größe", "op", "of nobody")
+    with broker() as it:
+        write(it, RECORDS)
+        with reading(it, alongside=Alongside(names, key=True)) as (_, reader):
+            polled = take(reader, lambda polled: len(ends(polled)) == 2)
+        with reading(it, alongside=Alongside(key=True)) as (_, reader):
+            keys = take(reader, lambda polled: len(ends(polled)) == 2)
+    frame = pl.concat(one.frame.with_columns(key=pl.Series([each.key() for each in one.records])) for one in polled)
+    assert frame[KEY].equals(frame["key"], null_equal=True)
+    found = sorted(frame.select(VALUE, *map(header_column, names)).rows(), key=str)
+    told = [dict(headers or ()) for _, _, headers in RECORDS]
+    each = [(value, *map(one.get, names)) for one, (_, value, _) in zip(told, RECORDS, strict=True)]
+    assert found == sorted(each * 2, key=str)
+    assert {tuple(one.frame.columns) for one in keys} == {(RUN, OFFSET, VALUE, KEY)}
 
 
 def test_offsets_that_go_on_in_another_partition_are_told_apart() -> None:

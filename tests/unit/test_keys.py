@@ -13,11 +13,12 @@ import pytest
 from connector.errors import BlockedError
 from connector.kafka.reread import Gone
 from connector.records import ASSIGNMENT, OFFSET, ROW, Partition
+from connector.records import KEY as OF_RECORD
 from tests.samples.files import SAMPLES
 from tests.unit.test_shapes import FLAT, feed, frame
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from connector.feeds import Read
 
@@ -101,3 +102,51 @@ async def test_keys_are_not_looked_at_without_need() -> None:
     """Records with a value may have any key, and none is asked for."""
     ours = feed(FLAT, id="customer_id", attributes={"a": "customer_id"}, key_framing="text", **SEND)
     assert (await ours.read("crm", frame(FLAT, [{"customer_id": "c-1"}]), [])).rows.height == 1
+
+
+@pytest.mark.parametrize(
+    ("framing", "path", "key"), [("text", "key", str.encode), ("confluent", "key.customer_id", avro_key)]
+)
+async def test_the_id_may_stand_in_every_key(framing: str, path: str, key: Callable[[str], bytes]) -> None:
+    """Also of records without a value: each is its own key's delete, and a field of the value is no id."""
+    keys = [key("c-0"), key("c-1"), None, key("c-0"), None]
+    polled = frame(FLAT, [{"customer_id": "a"}, None, {"customer_id": "b"}, {"customer_id": "c"}, None])
+    ours = feed(FLAT, id=path, attributes={"name": "customer_id"}, key_framing=framing, **SEND)
+    told = await ours.read("crm", polled.with_columns(pl.Series(OF_RECORD, keys)), keyed(*keys))
+    assert rows(told) == [(0, "c-0", "a", None), (1, "c-1", None, "gone"), (3, "c-0", "c", None)]
+    assert sorted((number, reason) for one in told.refused for number, reason, _ in one.iter_rows()) == [
+        (2, "id_missing"), (4, "id_missing"),
+    ]  # fmt: skip
+    assert (told.counts.deletes, told.skipped) == (1, {})
+
+
+async def test_an_envelope_and_a_key_that_is_the_id() -> None:
+    """The shape needs none of its own: changes and deletes are the key's; what it leaves out may have any key."""
+    sample = SAMPLES["debezium-unwrapped"]
+    chosen = {"create", "delete, with what the row was", "truncate"}
+    events = [one for one in sample.events if one.what in chosen]
+    keys = [b"\xff" if one.what == "truncate" else b"k-%d" % number for number, one in enumerate(events)]
+    ours = feed(sample.schema, **sample.source | {"id": "key", "key_framing": "text"})
+    polled = frame(sample.schema, [one.datum for one in events]).with_columns(pl.Series(OF_RECORD, keys))
+    told = await ours.read("crm", polled, keyed(*keys))
+    assert told.rows.select("#id", "tier", "status").rows() == [("k-0", "gold", None), ("k-1", None, "gone")]
+    assert (told.skipped, [one.height for one in told.refused if one.height]) == ({"truncate": 1}, [])
+    offered = await ours.decoder.newest("crm")
+    assert offered is not None
+    assert {"key", "tier"} <= set(offered)
+
+
+async def test_the_key_stands_before_a_field_that_is_called_so() -> None:
+    """With every field as an attribute, too."""
+    schema = {"type": "record", "name": "Row", "fields": [{"name": "key", "type": "string"}, *FLAT["fields"]]}
+    polled = frame(schema, [{"key": "value's", "customer_id": "c-1"}]).with_columns(pl.Series(OF_RECORD, [b"key's"]))
+    told = await feed(schema, id="key", attributes="all", key_framing="text").read("crm", polled)
+    assert told.rows["#id"].to_list() == ["key's"]
+
+
+async def test_a_field_that_is_called_like_the_key_is_not_read() -> None:
+    """So it may be of any type, even one that no column can hold."""
+    schema = {"type": "record", "name": "Row", "fields": [{"name": "key", "type": ["null", "Row"]}, *FLAT["fields"]]}
+    polled = frame(schema, [{"key": None, "customer_id": "c-1"}]).with_columns(pl.Series(OF_RECORD, [b"key's"]))
+    told = await feed(schema, id="key", attributes={"a": "customer_id"}, key_framing="text").read("crm", polled)
+    assert told.rows.select("#id", "a").rows() == [("key's", "c-1")]
