@@ -58,7 +58,7 @@ class SourceOptions:
         properties: librdkafka's, complete (the settings see to it that none breaks a promise).
         topics: names, or regular expressions that begin with `^`.
         revoke_timeout_s: how long a rebalance waits for the call on the wire.
-        max_records: of one list.
+        max_records: of one list; fewer if they are large.
         poll_timeout_s: how long a list may take to fill; also how long a command may wait.
         high_records, high_bytes: of the hand-off, at which partitions are paused; resumed at half.
         extension: whether records are drained by the C extension, where it is installed.
@@ -67,7 +67,7 @@ class SourceOptions:
     properties: Mapping[str, Any]
     topics: Sequence[str]
     revoke_timeout_s: float
-    max_records: int = 10_000
+    max_records: int = 30_000
     poll_timeout_s: float = 0.1
     high_records: int = 40_000
     high_bytes: int = 16_000_000
@@ -200,7 +200,7 @@ class Source:
 
     def _poll(self) -> None:
         timeout_s = SHUT_POLL_S if self._gate.shut else self._options.poll_timeout_s
-        polled = self._reader.poll(self._options.max_records, timeout_s)
+        polled = self._reader.poll(self._gate.portion(self._options.max_records), timeout_s)
         self._pulse.beat(self._clock())
         for error, topic in polled.failures:
             self._hear(error, topic)
