@@ -96,7 +96,8 @@ class DrainReader:
         frame = pl.Series(_Arrow(schema, array)).struct.unnest()
         named = [Run(*run) for run in runs]
         failures = [(KafkaError(code, text), topic) for code, text, topic in errors]
-        return Polled(frame.select(RUN, OFFSET, VALUE), named, Drained(frame, named), failures)
+        beside = int(frame.select(pl.sum_horizontal(pl.col("key", "headers").bin.size()).sum()).item() or 0)
+        return Polled(frame.select(RUN, OFFSET, VALUE), named, Drained(frame, named), failures, beside)
 
     def close(self) -> None:
         """See Reader."""
@@ -168,7 +169,7 @@ def _unpacked(packed: bytes) -> Iterator[tuple[str, bytes | None]]:
     while at < len(packed):
         name_size, value_size = _SIZES.unpack_from(packed, at)
         at += _SIZES.size
-        name = packed[at : at + name_size].decode()
+        name = packed[at : at + name_size].decode(errors="replace")  # a broker takes any bytes
         at += name_size
         yield name, None if value_size < 0 else packed[at : at + value_size]
         at += max(0, value_size)

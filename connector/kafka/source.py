@@ -196,6 +196,7 @@ class Source:
             self._reader.close()
             (abandon if self._given_up else Consumer.close)(self._consumer)
         except Exception as error:  # noqa: BLE001 (the edge of the thread: nobody else would hear of it)
+            self._reader.close()  # or what waits in the extension's queue would keep the client from ending
             self._fail(FatalError(f"the Kafka consumer failed: {_text(error)}"))
 
     def _poll(self) -> None:
@@ -223,11 +224,11 @@ class Source:
             self._telemetry.jumped(jump)
         self._denied.read({run.topic for run in polled.runs})
         self._tell_well()
-        chunk, size_bytes = gathered.chunk, gathered.size_bytes
+        chunk, held_bytes = gathered.chunk, gathered.size_bytes + polled.beside_bytes
         if chunk.spans:
-            self._gate.put(len(chunk.records), size_bytes)
-            self._telemetry.polled(len(chunk.records), size_bytes)
-            self._teller.tell(self._chunks.put_nowait, (chunk, size_bytes))
+            self._gate.put(len(chunk.records), held_bytes)
+            self._telemetry.polled(len(chunk.records), gathered.size_bytes)
+            self._teller.tell(self._chunks.put_nowait, (chunk, held_bytes))
 
     def _look_at_the_lifeline(self) -> None:
         """Go on with a new client if this one is cut off; the old one may take a minute to close."""

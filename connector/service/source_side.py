@@ -23,8 +23,7 @@ from connector.feeds import Feed
 from connector.kafka.topics import reads
 from connector.profiles.deletes import OnDelete
 from connector.profiles.mapping import Mapping, UnsafeText
-from connector.profiles.stand_ins import StandIns
-from connector.service.sources import OTHERS
+from connector.profiles.stand_ins import OTHERS, StandIns
 
 if TYPE_CHECKING:
     from connector.avro.shapes.shape import Shape
@@ -56,16 +55,19 @@ def make_feed(
         decoder=make_decoder(source, schemas, Framing(source.framing), telemetry, fast=fast),
         mapping=make_mapping(source),
         on_delete=OnDelete(source.on_delete),
-        keys=_keys(source, registry),
+        keys=_keys(source, registry, telemetry, fast=fast),
     )
 
 
-def _keys(source: SourceSettings, registry: SchemaStore | None) -> Keys | None:
+def _keys(
+    source: SourceSettings, registry: SchemaStore | None, telemetry: Telemetry | None, *, fast: bool
+) -> Keys | None:
     if source.key_framing == "none":
         return None
     if source.key_framing == "text" or registry is None:  # the settings demand one for the other framing
         return Keys(source.id, None)
-    return Keys(source.id, Decoder(framing=Framing.CONFLUENT, schemas=registry, paths=[source.id]))
+    decoder = Decoder(framing=Framing.CONFLUENT, schemas=registry, paths=[source.id], fast=fast, telemetry=telemetry)
+    return Keys(source.id, decoder)
 
 
 def make_mapping(source: SourceSettings) -> Mapping:
