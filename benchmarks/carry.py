@@ -1,7 +1,8 @@
 """Contender 2, the connector: the whole service, as `target-connector run` starts it, with its default window.
 
-Its registry is confluent-kafka's mock in the same process, asked once for one schema. `calls_per_minute` is at the most
-that the settings take.
+Its registry is confluent-kafka's mock in the same process, asked once for one schema. The call budget is lifted, beyond
+what the settings take: at Target's 50 calls a minute batches of 100,000 profiles end at 83,000 profiles a second, and
+what is measured here is the connector.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import json
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 import uvloop
 from confluent_kafka.schema_registry import AsyncSchemaRegistryClient, Schema
@@ -24,13 +25,15 @@ from connector.profiles.window import Due
 from connector.service import logs
 from connector.service.app import serve
 from connector.service.loading import load
-from connector.service.sections import MAX_CALLS_PER_MINUTE
 from connector.telemetry import Silent
 
 if TYPE_CHECKING:
     from connector.records import Reason
     from connector.service.settings import Settings
     from connector.telemetry import BatchReport, Part
+
+
+_CALLS_PER_MINUTE: Final = 6_000
 
 
 class Judge(Silent):
@@ -86,17 +89,20 @@ async def carry(given: Task) -> Result:
 
 
 def _settings(given: Task) -> Settings:
-    settings = {
+    settings: dict[str, Any] = {
         "kafka": {"bootstrap_servers": given.bootstrap_servers, "group_id": given.group},
         "registry": {"url": "http://127.0.0.1:1"},  # asked for by the settings, not used
         "sources": [{"topics": [given.topic], "id": ID, "attributes": {name: name for name in ATTRIBUTES}}],
-        "target": {"client": "acme", "base_url": given.sink, "calls_per_minute": MAX_CALLS_PER_MINUTE},
+        "target": {"client": "acme", "base_url": given.sink},
         "service": {"host": "127.0.0.1", "port": 0},
     }
+    settings["kafka"] |= {"extension": "--no-extension" not in sys.argv}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "connector.yaml")
         path.write_text(json.dumps(settings))
-        return load(path, {})
+        loaded = load(path, {})
+    target = loaded.target.model_copy(update={"calls_per_minute": _CALLS_PER_MINUTE})
+    return loaded.model_copy(update={"target": target})
 
 
 if __name__ == "__main__":

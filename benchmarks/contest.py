@@ -20,12 +20,14 @@ from benchmarks.stopwatch import Result, Task
 from connector.__main__ import FREED_AT_ONCE, GLIBC
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+# The module, and its arguments beside the task's.
 CONTENDERS: Final = {
-    "`consume()` alone": "benchmarks.consume",
-    "the connector": "benchmarks.carry",
-    "a script": "benchmarks.script",
+    "`consume()` alone": ("benchmarks.consume",),
+    "the connector": ("benchmarks.carry",),
+    "the connector without its C extension": ("benchmarks.carry", "--no-extension"),
+    "a script": ("benchmarks.script",),
 }
 _MOST_S: Final = 300  # for one run
 
@@ -42,10 +44,10 @@ def run(bootstrap_servers: str, topic: str, events: int, rounds: int) -> dict[st
     results: dict[str, list[Result]] = {name: [] for name in CONTENDERS}
     with sink_at() as sink:
         for number in range(rounds):
-            for name, module in CONTENDERS.items():
+            for name, command in CONTENDERS.items():
                 group = f"benchmark-{uuid.uuid4().hex[:8]}"
                 before = _rows_taken(sink)
-                result = _one(module, Task(bootstrap_servers, topic, group, events, sink))
+                result = _one(command, Task(bootstrap_servers, topic, group, events, sink))
                 _check(name, result, events, _rows_taken(sink) - before)
                 results[name].append(result)
                 print(f"round {number + 1}, {name}: {result.events / result.seconds:,.0f} events/s", file=sys.stderr)
@@ -79,9 +81,9 @@ def answer(process: subprocess.Popen[str], most_s: float = _MOST_S) -> str:
     return printed
 
 
-def _one(module: str, task: Task) -> Result:
+def _one(command: Sequence[str], task: Task) -> Result:
     time.sleep(1)  # lets the broker finish with the last group
-    return Result(**json.loads(answer(start(module, *task.arguments()))))
+    return Result(**json.loads(answer(start(*command, *task.arguments()))))
 
 
 def _check(name: str, result: Result, events: int, taken: int) -> None:

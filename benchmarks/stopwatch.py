@@ -109,7 +109,7 @@ def task() -> Task:
     for name in ("bootstrap-servers", "topic", "group", "sink"):
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--events", type=int, required=True)
-    return Task(**vars(parser.parse_args()))
+    return Task(**vars(parser.parse_known_args()[0]))
 
 
 def report(result: Result) -> None:
