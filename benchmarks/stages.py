@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from confluent_kafka import Message
 
-from benchmarks.events import ATTRIBUTES, ID, SCHEMA, events
+from benchmarks.events import ATTRIBUTES, ID, IDS, SCHEMA, events
 from benchmarks.figures import table
 from connector.avro.decoder import Decoder
 from connector.avro.lowering import parse
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     import polars as pl
 
 CHUNK: Final = 50_000  # what one poll brings at most
-IDS: Final = 1_000_000
 PARTITION: Final = Partition("benchmark", 0)
 ID_TYPE: Final = "thirdPartyId"
 
