@@ -146,7 +146,7 @@ def _fill(address: str, topics: Sequence[str], count: int) -> None:
     where = [f"--bootstrap-servers={address}", *(f"--topic={topic}" for topic in topics), f"--ids={IDS}"]
     print(f"writing {count:,} events to each of {len(topics)} topics", file=sys.stderr)
     filled = contest.start("benchmarks.events", *where, f"--events={count}", f"--distinct={min(count, IDS)}")
-    contest.answer(filled, most_s=count / 10_000)
+    contest.answer(filled, most_s=300 + count / 10_000)
 
 
 def _rates(runs: Sequence[Result]) -> float:

@@ -94,8 +94,12 @@ class Steps:
             chunk = assignments.gather(listed(messages), lambda _: 0).chunk
         await self.to_body(clock, [chunk.frame])
 
-    async def to_body(self, clock: Clock, chunks: Sequence[pl.DataFrame]) -> None:
-        """Takes chunks (ROW, ASSIGNMENT, OFFSET, VALUE) through one window to a body, as the pipeline does."""
+    async def to_body(self, clock: Clock, chunks: Sequence[pl.DataFrame]) -> int:
+        """Takes chunks (ROW, ASSIGNMENT, OFFSET, VALUE) through one window to bodies, as the pipeline does.
+
+        Returns:
+            The bytes of the bodies together.
+        """
         limits = Limits(sum(chunk.height for chunk in chunks), 10**12, 0.0)
         window = Window(limits, [self.feed], self.encoder.encode)
         for chunk in chunks:
@@ -112,8 +116,11 @@ class Steps:
         with clock.step("body"):
             bounds = batchfile.Limits(ID_TYPE)
             search = Search(batchfile.oversized(batch, bounds)[0], bounds)
+            size_bytes = 0
             while (part := search.next()) is not None:
-                search.accepted(len(bytes(batchfile.Body(part, ID_TYPE))))
+                size_bytes += (made := len(bytes(batchfile.Body(part, ID_TYPE))))
+                search.accepted(made)
+        return size_bytes
 
 
 def main() -> None:
