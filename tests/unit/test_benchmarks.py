@@ -11,7 +11,7 @@ import pytest
 from benchmarks.body import KINDS
 from benchmarks.chart import LABELS, svg
 from benchmarks.stages import PARTITION, Clock
-from benchmarks.windows import STEPS, Case, Subject
+from benchmarks.windows import POLL, STEPS, Case, Subject
 from connector.records import OFFSET
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -32,10 +32,10 @@ def test_events_are_readable_and_as_many_profiles_come_again_as_the_case_says(ag
 
 def test_a_window_of_several_polls_is_one_window() -> None:
     """Chunks go on where the one before ended, and their body is that of the same events in one chunk."""
-    subject = Subject(Case("any", columns=2, again=0.5, events=60_000))
+    subject = Subject(Case("any", columns=2, again=0.5, events=2 * POLL))
     clock, together = Clock(), pl.concat(subject.chunks, rechunk=True)
     size_bytes = asyncio.run(subject.steps.to_body(clock, subject.chunks))
-    assert together[OFFSET].to_list() == list(range(60_000))
+    assert together[OFFSET].to_list() == list(range(2 * POLL))
     assert {step: len(clock.seconds[step]) for step in STEPS} == dict.fromkeys(STEPS, 2) | {"merge": 1, "body": 1}
     assert size_bytes == asyncio.run(subject.steps.to_body(Clock(), [together]))
 
