@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 WORKERS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help install fmt lint type imports security audit test check chaos chaos-mutations demo bench pins clean
+.PHONY: help install fmt lint type imports security audit test check chaos chaos-mutations demo bench bench-quick pins clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -55,8 +55,16 @@ chaos-mutations: install  ## six mistakes on purpose, each of which the chaos ru
 demo: install  ## the whole road in one process, against a simulated Target
 	$(BIN)/target-connector demo
 
-bench: install  ## the figures of the README, made again
-	$(BIN)/python -m benchmarks.road
+bench: install  ## the tables and the chart of docs/performance.md, made again: under ten minutes; needs Docker
+	$(BIN)/python -m benchmarks.road --chart docs/performance.svg
+	$(BIN)/python -m benchmarks.matrix
+	$(BIN)/python -m benchmarks.decode
+	$(BIN)/python -m benchmarks.shapes
+	$(BIN)/python -m benchmarks.body
+
+bench-quick: install  ## once with few events, under a minute; needs Docker
+	$(BIN)/python -m benchmarks.road --quick
+	$(BIN)/python -m benchmarks.matrix --quick
 
 pins: install  ## write the requirement files anew from pyproject.toml
 	$(BIN)/uv pip compile --quiet --no-strip-extras --universal --generate-hashes --no-emit-index-url --no-emit-find-links --upgrade --no-header \

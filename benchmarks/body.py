@@ -31,7 +31,7 @@ CHUNK: Final = 50_000  # what one poll brings at most
 COLUMNS: Final = 10  # the id among them
 ID_TYPE: Final = "thirdPartyId"
 
-_KINDS: Final[dict[str, Callable[[random.Random], str]]] = {
+KINDS: Final[dict[str, Callable[[random.Random], str]]] = {
     "plain": lambda chance: f"value-{chance.randrange(1_000_000)}",
     "a space or an umlaut in every value": lambda chance: f"{chance.choice(_CITIES)} {chance.randrange(1_000_000)}",
     "six CJK characters in every value": lambda chance: "".join(
@@ -98,7 +98,7 @@ def measured(kind: str, again: int, events: Events, given: argparse.Namespace) -
     Raises:
         RuntimeError: the two ways make different bodies.
     """
-    chunks, encoder = rows(given.rows, _KINDS[kind], again), Encoder()
+    chunks, encoder = rows(given.rows, KINDS[kind], again), Encoder()
     found = in_columns(chunks, events, encoder)  # also to warm up
     if events is Events.FULL and sorted(found.split(b"\n")) != sorted(in_python(chunks).split(b"\n")):
         raise RuntimeError(f"{kind}: the two ways differ")
@@ -114,7 +114,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=200_000, help="default: 200,000")
     parser.add_argument("--quick", action="store_true", help="medians of 3 instead of 7")
     given = parser.parse_args()
-    cases = product(_KINDS, ((0, Events.FULL), (5, Events.FULL), (5, Events.PARTIAL)))
+    cases = product(KINDS, ((0, Events.FULL), (5, Events.FULL), (5, Events.PARTIAL)))
     lines = [measured(kind, again, events, given) for kind, (again, events) in cases]
     print(f"{given.rows:,} rows of {COLUMNS} columns\n")
     print(table(("", "rows/s", "rows per CPU second", "in Python, rows per CPU second", "times"), lines))

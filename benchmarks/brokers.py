@@ -1,4 +1,4 @@
-"""A Kafka and a topic for as long as a benchmark runs. Called by `road` and `outage`."""
+"""A Kafka and a topic for as long as a benchmark runs. Called by whatever here needs one."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def kafka(running: str | None) -> Iterator[str]:
 
 
 @contextmanager
-def topic(brokers: str) -> Iterator[str]:
+def topic(brokers: str, partitions: int = PARTITIONS) -> Iterator[str]:
     """Makes a topic, and deletes it at the end."""
     admin = AdminClient({"bootstrap.servers": brokers, "log_level": 4})  # warnings and worse
     name = f"benchmark-{uuid.uuid4().hex[:8]}"
-    _done(admin.create_topics([NewTopic(name, PARTITIONS, 1)]).values())
+    _done(admin.create_topics([NewTopic(name, partitions, 1)]).values())
     try:
         yield name
     finally:

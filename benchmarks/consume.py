@@ -24,7 +24,8 @@ def read(given: Task) -> Result:
         RuntimeError: a record is an error.
     """
     watch = Stopwatch()
-    consumer = Consumer(properties(given.bootstrap_servers, given.group, {}))
+    # The end of a partition would come as a message, and be counted.
+    consumer = Consumer(properties(given.bootstrap_servers, given.group, {}) | {"enable.partition.eof": False})
     consumer.subscribe([given.topic], on_assign=lambda *_: watch.start())
     done = 0
     while done < given.events:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import itertools
 import json
 import random
 import string
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 PARTITIONS: Final = 8
+IDS: Final = 1_000_000  # customers, where nothing else is said
 ID: Final = "customer_id"
 SCHEMA: Final[dict[str, Any]] = {
     "type": "record",
@@ -125,17 +127,22 @@ def fill(bootstrap_servers: str, topic: str, written: Iterable[tuple[str, bytes]
 
 
 def main() -> None:
-    """Fills a topic and prints the bytes per event."""
+    """Fills topics and prints the bytes per event."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.events")
     parser.add_argument("--bootstrap-servers", required=True)
-    parser.add_argument("--topic", required=True)
+    parser.add_argument("--topic", required=True, action="append", help="given twice, both get the same events")
     parser.add_argument("--events", type=int, required=True)
+    parser.add_argument("--distinct", type=int, help="make so many, and write them over and over; default: all")
     parser.add_argument("--ids", type=int, required=True)
     parser.add_argument("--padding", type=int, default=0)
     parser.add_argument("--rate", type=float, help="events a second; default: as fast as it can")
     given = parser.parse_args()
-    written = events(given.events, given.ids, given.padding)
-    size_bytes = fill(given.bootstrap_servers, given.topic, written, given.rate)
+    made: Iterable[tuple[str, bytes]] = events(given.distinct or given.events, given.ids, given.padding)
+    if given.distinct or len(given.topic) > 1:
+        made = list(made)
+    for topic in given.topic:
+        written = itertools.islice(itertools.cycle(made), given.events) if given.distinct else made
+        size_bytes = fill(given.bootstrap_servers, topic, written, given.rate)
     print(json.dumps({"bytes_per_event": size_bytes / given.events}))
 
 

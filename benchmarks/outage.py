@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from benchmarks import brokers, contest
+from benchmarks.events import IDS
 from benchmarks.stopwatch import Task
 
 if TYPE_CHECKING:
     import subprocess
 
-IDS: Final = 1_000_000
 LIVELY_S: Final = 20.0  # with Target there, before it goes
 SAMPLE_S: Final = 0.25
 MB: Final = 1_000_000

@@ -1,4 +1,4 @@
-"""`make bench`: how many events per second the whole road takes, beside `consume()` alone and a script, in one go.
+"""How many events per second the whole road takes, beside `consume()` alone and a script, in one go.
 
 Needs Docker for a Kafka of its own, or `--bootstrap-servers` of one that runs. Writes the events, lets `contest` run
 the contenders in turn, prints the table and then the stages of `stages`.
@@ -10,9 +10,11 @@ import argparse
 import json
 import os
 import sys
+from pathlib import Path
+from statistics import median
 
-from benchmarks import brokers, contest, figures
-from benchmarks.events import PARTITIONS
+from benchmarks import brokers, chart, contest, figures
+from benchmarks.events import IDS, PARTITIONS
 
 QUICK_EVENTS = 300_000
 IDLE_LOAD = 0.5  # over the last minute
@@ -30,6 +32,9 @@ def main() -> None:
         results = contest.run(address, topic, given.events, given.rounds)
     print(f"{given.events:,} events of {size:.0f} bytes over {given.ids:,} ids, {PARTITIONS} partitions;", end=" ")
     print(f"medians of {given.rounds}\n\n{figures.contest(results)}\n")
+    if given.chart:
+        rates = {name: median(one.events / one.seconds for one in runs) for name, runs in results.items()}
+        given.chart.write_text(chart.svg("Events per second, the whole road", rates), "utf-8")
     waited = sum(one.budget_wait_s for runs in results.values() for one in runs)
     print(f"The connector's calls waited {waited:.1f} s for the call budget in all rounds together.\n")
     print(contest.answer(contest.start("benchmarks.stages", *(["--quick"] if given.quick else []))))
@@ -39,9 +44,10 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.road", description=__doc__)
     parser.add_argument("--bootstrap-servers", help="a Kafka that runs, instead of one in Docker")
     parser.add_argument("--events", type=int, help="default: 1,000,000")
-    parser.add_argument("--ids", type=int, default=1_000_000, help="default: 1,000,000")
+    parser.add_argument("--ids", type=int, default=IDS, help=f"default: {IDS:,}")
     parser.add_argument("--rounds", type=int, help="default: 3")
     parser.add_argument("--quick", action="store_true", help=f"one round of {QUICK_EVENTS:,} events: a minute")
+    parser.add_argument("--chart", type=Path, help="also draw the contest as SVG, into this file")
     given = parser.parse_args()
     given.events = given.events or (QUICK_EVENTS if given.quick else 1_000_000)
     given.rounds = given.rounds or (1 if given.quick else 3)

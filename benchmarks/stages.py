@@ -13,11 +13,11 @@ import json
 import time
 from contextlib import contextmanager
 from statistics import median
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from confluent_kafka import Message
 
-from benchmarks.events import ATTRIBUTES, ID, SCHEMA, events
+from benchmarks.events import ATTRIBUTES, ID, IDS, SCHEMA, events
 from benchmarks.figures import table
 from connector.avro.decoder import Decoder
 from connector.avro.lowering import parse
@@ -36,8 +36,9 @@ from connector.target.search import Search
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    import polars as pl
+
 CHUNK: Final = 50_000  # what one poll brings at most
-IDS: Final = 1_000_000
 PARTITION: Final = Partition("benchmark", 0)
 ID_TYPE: Final = "thirdPartyId"
 
@@ -63,11 +64,27 @@ class Clock:
 class Steps:
     """The parts of the road that a chunk passes, put together as `connector.service.composition` does."""
 
-    def __init__(self) -> None:
-        self.mapping = Mapping(ID, {name: name for name in ATTRIBUTES})
-        store = SchemaFile(parse(json.dumps(SCHEMA), "the schema"))
+    def __init__(
+        self,
+        schema: Any = SCHEMA,
+        attributes: Sequence[str] = ATTRIBUTES,
+        feed: Events = Events.FULL,
+        *,
+        fast: bool = True,
+    ) -> None:
+        """Put them together.
+
+        Args:
+            schema: of the events, with a field ID.
+            attributes: the fields that become attributes.
+            feed: what an event holds.
+            fast: whether to decode in columns; otherwise the reference decoder does it, record by record.
+        """
+        self.mapping = Mapping(ID, {name: name for name in attributes})
+        store = SchemaFile(parse(json.dumps(schema), "the schema"))
         self.encoder = Encoder()
-        self.decoder = Decoder(framing=Framing.CONFLUENT, schemas=store, paths=self.mapping.paths)
+        self.decoder = Decoder(framing=Framing.CONFLUENT, schemas=store, paths=self.mapping.paths, fast=fast)
+        self.feed = feed
 
     async def pass_once(self, clock: Clock, messages: Sequence[Message]) -> None:
         """Takes the messages of one poll to a body."""
@@ -75,21 +92,35 @@ class Steps:
         assignments.add([PARTITION])
         with clock.step("to a chunk"):
             chunk = assignments.gather(listed(messages), lambda _: 0).chunk
-        with clock.step("decode"):
-            changes = await self.decoder.decode(PARTITION.topic, chunk.frame)
-        with clock.step("map"):
-            rows = self.mapping.rows(changes.frames[0]).rows
-        window = Window(Limits(CHUNK, 1, 0.0), [Events.FULL], self.encoder.encode)
-        with clock.step("to lines"):
-            window.add(0, window.lines(0, rows), chunk.spans, 0.0)
+        await self.to_body(clock, [chunk.frame])
+
+    async def to_body(self, clock: Clock, chunks: Sequence[pl.DataFrame]) -> int:
+        """Takes chunks (ROW, ASSIGNMENT, OFFSET, VALUE) through one window to bodies, as the pipeline does.
+
+        Returns:
+            The bytes of the bodies together.
+        """
+        limits = Limits(sum(chunk.height for chunk in chunks), 10**12, 0.0)
+        window = Window(limits, [self.feed], self.encoder.encode)
+        for chunk in chunks:
+            with clock.step("decode"):
+                changes = await self.decoder.decode(PARTITION.topic, chunk)
+            with clock.step("map"):
+                rows = self.mapping.rows(changes.frames[0]).rows
+            with clock.step("to lines"):
+                window.add(0, window.lines(0, rows), [], 0.0)
         with clock.step("merge"):
-            window.merged(merge(window.mergeable() or ()))
+            if (mergeable := window.mergeable()) is not None:
+                window.merged(merge(mergeable))
             _, batch, _ = window.close().made()
         with clock.step("body"):
-            limits = batchfile.Limits(ID_TYPE)
-            search = Search(batchfile.oversized(batch, limits)[0], limits)
+            bounds = batchfile.Limits(ID_TYPE)
+            search = Search(batchfile.oversized(batch, bounds)[0], bounds)
+            size_bytes = 0
             while (part := search.next()) is not None:
-                search.accepted(len(bytes(batchfile.Body(part, ID_TYPE))))
+                size_bytes += (made := len(bytes(batchfile.Body(part, ID_TYPE))))
+                search.accepted(made)
+        return size_bytes
 
 
 def main() -> None:
