@@ -28,6 +28,7 @@ def test_confluent_framing_gives_id_and_datum(schema_id: int, datum: bytes) -> N
 
 @given(st.binary().filter(lambda value: len(value) < 5 or value[0] > 1 or (value[0] == 1 and len(value) < 17)))
 @example(bytes(5))
+@example(b"\x00\x00\x00\x01")
 @settings(deadline=None, max_examples=100)
 def test_everything_else_has_no_schema(value: bytes) -> None:
     """A value that is too short, begins with another byte than 0 or 1, or has the id 0, is framed otherwise."""
