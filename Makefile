@@ -55,14 +55,14 @@ chaos-mutations: install  ## six mistakes on purpose, each of which the chaos ru
 demo: install  ## the whole road in one process, against a simulated Target
 	$(BIN)/target-connector demo
 
-bench: install  ## the tables and the chart of docs/performance.md, made again: under ten minutes; needs Docker
+bench: install  ## the tables and the chart of docs/performance.md, made again: 15 minutes on a busy machine; needs Docker
 	$(BIN)/python -m benchmarks.road --chart docs/performance.svg
 	$(BIN)/python -m benchmarks.matrix
 	$(BIN)/python -m benchmarks.decode
 	$(BIN)/python -m benchmarks.shapes
 	$(BIN)/python -m benchmarks.body
 
-bench-quick: install  ## once with few events, under a minute; needs Docker
+bench-quick: install  ## once with few events: two minutes on a busy machine; needs Docker
 	$(BIN)/python -m benchmarks.road --quick
 	$(BIN)/python -m benchmarks.matrix --quick
 
