@@ -31,6 +31,7 @@ CHUNK: Final = 50_000  # what one poll brings at most
 COLUMNS: Final = 10  # the id among them
 ID_TYPE: Final = "thirdPartyId"
 
+_CITIES: Final = ("São Paulo", "Zürich", "New York", "Sankt Gallen", "Łódź")
 KINDS: Final[dict[str, Callable[[random.Random], str]]] = {
     "plain": lambda chance: f"value-{chance.randrange(1_000_000)}",
     "a space or an umlaut in every value": lambda chance: f"{chance.choice(_CITIES)} {chance.randrange(1_000_000)}",
@@ -38,7 +39,6 @@ KINDS: Final[dict[str, Callable[[random.Random], str]]] = {
         chr(0x4E00 + chance.randrange(3_000)) for _ in range(6)
     ),
 }
-_CITIES: Final = ("São Paulo", "Zürich", "New York", "Sankt Gallen", "Łódź")
 
 
 def rows(count: int, value: Callable[[random.Random], str], again: int) -> list[pl.DataFrame]:
