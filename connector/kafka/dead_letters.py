@@ -24,7 +24,7 @@ from connector.telemetry import Part
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from connector.records import DeadLetter
+    from connector.records import DeadLetter, Record
     from connector.telemetry import Telemetry
 
 ACK_TIMEOUT_MS = 30_000  # of one attempt; another follows, for ever
@@ -202,7 +202,7 @@ def _is_the_end(error: KafkaError) -> bool:
 def headers(letter: DeadLetter, group_id: str) -> list[tuple[str, str | bytes | None]]:
     """The record's own headers, then why and where from; a letter of a letter keeps only the newest why."""
     record = letter.record
-    own = [(name, value) for name, value in record.headers() or [] if not _ours(name)]
+    own = [(name, value) for name, value in _own(record) if not _ours(name)]
     said = {
         "__connect.errors.topic": record.topic(),
         "__connect.errors.partition": record.partition(),
@@ -217,6 +217,14 @@ def headers(letter: DeadLetter, group_id: str) -> list[tuple[str, str | bytes | 
         REASON_HEADER: letter.reason,
     }
     return own + [(name, str(value).encode()) for name, value in said.items()]
+
+
+def _own(record: Record) -> Sequence[tuple[str, str | bytes | None]]:
+    """The record's headers; in place of those that the client cannot read, one that says so."""
+    try:
+        return record.headers() or []
+    except (UnicodeDecodeError, SystemError):  # a name that is not UTF-8, which brokers take
+        return [("target-connector.headers", b"left out: a name among them is not UTF-8")]
 
 
 def _ours(name: str) -> bool:

@@ -104,8 +104,9 @@ class DrainReader:
         frame = pl.Series(_Arrow(schema, array)).struct.unnest()
         named = [Run(*run) for run in runs]
         failures = [(KafkaError(code, text), topic) for code, text, topic in errors]
+        beside = int(frame.select(pl.sum_horizontal(pl.col("key", "headers").bin.size()).sum()).item() or 0)
         columns = frame.select(RUN, OFFSET, VALUE, *self._beside(frame))
-        return Polled(columns, named, Drained(frame, named), failures)
+        return Polled(columns, named, Drained(frame, named), failures, beside)
 
     def _beside(self, frame: pl.DataFrame) -> list[pl.Series]:
         keys = [frame["key"].alias(KEY)] if self._alongside.key else []
@@ -185,7 +186,7 @@ def _unpacked(packed: bytes) -> Iterator[tuple[str, bytes | None]]:
     while at < len(packed):
         name_size, value_size = _SIZES.unpack_from(packed, at)
         at += _SIZES.size
-        name = packed[at : at + name_size].decode()
+        name = packed[at : at + name_size].decode(errors="replace")  # a broker takes any bytes
         at += name_size
         yield name, None if value_size < 0 else packed[at : at + value_size]
         at += max(0, value_size)

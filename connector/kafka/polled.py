@@ -56,12 +56,14 @@ class Polled:
         runs: in that order.
         records: row i of the frame is `records[i]`.
         failures: errors, with the topic that each is of.
+        beside_bytes: of keys and headers, as far as they are held.
     """
 
     frame: pl.DataFrame
     runs: Sequence[Run]
     records: Sequence[Record]
     failures: Sequence[tuple[KafkaError, str | None]]
+    beside_bytes: int = 0
 
 
 class Reader(Protocol):

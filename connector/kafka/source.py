@@ -58,7 +58,7 @@ class SourceOptions:
         properties: librdkafka's, complete (the settings see to it that none breaks a promise).
         topics: names, or regular expressions that begin with `^`.
         revoke_timeout_s: how long a rebalance waits for the call on the wire.
-        max_records: of one list.
+        max_records: of one list; fewer if they are large.
         poll_timeout_s: how long a list may take to fill; also how long a command may wait.
         high_records, high_bytes: of the hand-off, at which partitions are paused; resumed at half.
         extension: whether records are drained by the C extension, where it is installed.
@@ -68,7 +68,7 @@ class SourceOptions:
     properties: Mapping[str, Any]
     topics: Sequence[str]
     revoke_timeout_s: float
-    max_records: int = 10_000
+    max_records: int = 30_000
     poll_timeout_s: float = 0.1
     high_records: int = 40_000
     high_bytes: int = 16_000_000
@@ -197,14 +197,14 @@ class Source:
             self._run_commands()
             self._reader.close()
             (abandon if self._given_up else Consumer.close)(self._consumer)
-        except KafkaException as error:
-            self._fail(FatalError(f"the Kafka consumer failed: {error.args[0].str()}"))
         except Exception as error:  # noqa: BLE001 (the edge of the thread: nobody else would hear of it)
-            self._fail(FatalError(f"the Kafka consumer failed: {type(error).__name__}"))
+            self._reader.close()  # or what waits in the extension's queue would keep the client from ending
+            text = error.args[0].str() if isinstance(error, KafkaException) else type(error).__name__
+            self._fail(FatalError(f"the Kafka consumer failed: {text}"))
 
     def _poll(self) -> None:
         timeout_s = SHUT_POLL_S if self._gate.shut else self._options.poll_timeout_s
-        polled = self._reader.poll(self._options.max_records, timeout_s)
+        polled = self._reader.poll(self._gate.portion(self._options.max_records), timeout_s)
         self._pulse.beat(self._clock())
         for error, topic in polled.failures:
             self._hear(error, topic)
@@ -227,11 +227,11 @@ class Source:
             self._telemetry.jumped(jump)
         self._denied.read({run.topic for run in polled.runs})
         self._tell_well()
-        chunk, size_bytes = gathered.chunk, gathered.size_bytes
+        chunk, held_bytes = gathered.chunk, gathered.size_bytes + polled.beside_bytes
         if chunk.spans:
-            self._gate.put(len(chunk.records), size_bytes)
-            self._telemetry.polled(len(chunk.records), size_bytes)
-            self._teller.tell(self._chunks.put_nowait, (chunk, size_bytes))
+            self._gate.put(len(chunk.records), held_bytes)
+            self._telemetry.polled(len(chunk.records), gathered.size_bytes)
+            self._teller.tell(self._chunks.put_nowait, (chunk, held_bytes))
 
     def _look_at_the_lifeline(self) -> None:
         """Go on with a new client if this one is cut off; the old one may take a minute to close."""

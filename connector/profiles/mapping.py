@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from connector.errors import BlockedError, SettingError
-from connector.profiles.stand_ins import StandIns
+from connector.profiles.stand_ins import OTHERS, StandIns
 from connector.profiles.text import branches, is_union, text, unsupported
 from connector.records import ASSIGNMENT, DELETED, ID, OFFSET, ROW, Reason, is_absence
 
@@ -118,6 +118,12 @@ class Mapping:
                 raise SettingError(f"{where}: {_missing(path, dtypes)}")
         if misfit := self._misfit(dtypes):
             raise SettingError(f"{where}: {misfit}")
+        names = self._attributes_in(dtypes)
+        for name in self.stand_ins.takes:
+            if name not in names and name != OTHERS:
+                near = difflib.get_close_matches(name, names, n=1)
+                hint = f"did you mean `{near[0]}`?" if near else "name one of the attributes, or `*` for all others"
+                raise SettingError(f"{where}: on_null names `{name}`, which is no attribute: {hint}")
 
     def rows(self, changes: pl.DataFrame, where: str = "a change") -> Mapped:
         """Turn changes into rows.
@@ -148,7 +154,8 @@ class Mapping:
             rows = rows.filter(~pl.col(ROW).is_in(refused[ROW].implode()))
         known = {name: path for name, path in pairs.items() if path in changes.columns and name != ID}
         rows, counts = self.stand_ins.complete(rows, known)
-        return Mapped(rows, refused, any(map(is_absence, changes.columns)), counts)
+        absences = any(map(is_absence, changes.columns)) or any(path not in changes.columns for path in pairs.values())
+        return Mapped(rows, refused, absences, counts)
 
     def _attributes_in(self, dtypes: abc.Mapping[str, pl.DataType]) -> abc.Mapping[str, str]:
         if self.attributes is not None:

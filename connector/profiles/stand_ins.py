@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 SENTINEL: Final = "NONE"
+OTHERS: Final = "*"  # in place of a name: all attributes that have no rule of their own
 
 
 class Counts(NamedTuple):

@@ -21,10 +21,9 @@ from connector.feeds import Feed
 from connector.kafka.topics import reads
 from connector.profiles.deletes import OnDelete
 from connector.profiles.mapping import Mapping, UnsafeText
-from connector.profiles.stand_ins import StandIns
+from connector.profiles.stand_ins import OTHERS, StandIns
 from connector.service.framings import NONE, in_key, key_path
 from connector.service.schema_stores import framing_of, keys_of, store_of
-from connector.service.sources import OTHERS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,17 +6,16 @@ Owns names, defaults and what the keys of one source must agree on.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from connector.avro.shapes.placeholders import UNAVAILABLE
-from connector.profiles.stand_ins import SENTINEL
+from connector.profiles.stand_ins import OTHERS, SENTINEL
 from connector.service import fields, framings
 from connector.service.one_line import one_line
 from connector.service.sections import Section
 
-OTHERS: Final = "*"
 OnNull = Literal["leave", "sentinel"]
 
 

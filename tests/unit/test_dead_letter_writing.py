@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import struct
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import polars as pl
+import pytest
 from confluent_kafka import KafkaError
 
-from connector.kafka.dead_letters import DeadLetterTopic
+from connector.kafka.dead_letters import DeadLetterTopic, headers
+from connector.kafka.drain import Drained
+from connector.kafka.polled import RUN, Run
 from connector.kafka.reread import Gone
-from connector.records import DeadLetter, Partition, Reason
+from connector.records import OFFSET, VALUE, DeadLetter, Partition, Reason
 from connector.telemetry import Silent
 
 if TYPE_CHECKING:
@@ -55,3 +60,32 @@ async def test_the_loop_goes_on_while_the_brokers_are_asked_why() -> None:
     topic = watched()
     await topic.send([LETTER])
     assert topic.judged[0] is not threading.main_thread()
+
+
+class Odd:
+    """A record of whose headers one has a name that the client cannot read."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(LETTER.record, name)
+
+    def headers(self) -> None:
+        raise self.error
+
+
+@pytest.mark.parametrize("error", [SystemError(), UnicodeDecodeError("utf-8", b"\xff", 0, 1, "bad")])
+def test_a_header_that_cannot_be_read_stops_no_letter(error: Exception) -> None:
+    """Brokers take any bytes for a header's name: the letter goes without the record's own headers, and says so."""
+    sent = dict(headers(DeadLetter(Odd(error), Reason.REFUSED, "why"), "group"))
+    assert sent["__connect.errors.offset"] == b"5"
+    assert b"not UTF-8" in (sent["target-connector.headers"] or b"")
+
+
+def test_a_drained_header_whose_name_is_not_utf_8_is_kept() -> None:
+    """The extension copies bytes; what is no text of a name is shown as such, and the values stay."""
+    packed = struct.pack("<ii", 2, 1) + b"\xffa" + b"v"
+    held = {RUN: [0], OFFSET: [7], VALUE: [b"x"], "key": [None], "headers": [packed]}
+    [record] = Drained(pl.DataFrame(held), [Run("crm", 0, 7, 1)])
+    assert record.headers() == [("\ufffda", b"v")]

@@ -322,3 +322,22 @@ def test_a_record_that_kafka_no_longer_has_keeps_its_position() -> None:
     gone = Gone(P1, 42)
     assert (gone.topic(), gone.partition(), gone.offset()) == ("crm.customers", 1, 42)
     assert (gone.key(), gone.value(), gone.headers()) == (None, None, None)  # type: ignore[func-returns-value]
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "records"),
+    [
+        pytest.param(83, 30_000, id="small records, as many as may be"),
+        pytest.param(400, 10_000, id="records of 400 bytes"),
+        pytest.param(1_000_000, 1_000, id="large records, a thousand"),
+    ],
+)
+def test_a_list_has_as_many_records_as_make_4_mb(size_bytes: int, records: int) -> None:
+    """Each list costs something, so it is long; but not in bytes. Chunks without a value change nothing."""
+    gate = Gate(high_records=40_000, high_bytes=16_000_000)
+    assert gate.portion(30_000) == 10_000
+    gate.put(500, 500 * size_bytes)
+    gate.put(0, 0)
+    assert gate.portion(30_000) == records
+    gate.put(10, 0)
+    assert gate.portion(30_000) == 30_000

@@ -259,3 +259,62 @@ async def test_a_row_that_loses_the_id_blocks() -> None:
     lost = frame(first, [change("mysql", "c", None, {"number": "7"}, pos=1)])
     with pytest.raises(BlockedError, match="topic crm: the schema has no field `customer_id`"):
         await ours.read("crm", lost)
+
+
+async def test_a_field_that_an_older_schema_lacks_keeps_the_older_value() -> None:
+    """A record of a schema without a mapped field says nothing of it: the value of the same window stands."""
+    whole = {"type": "record", "name": "C", "fields": [{"name": name, "type": "string"} for name in ("id", "a", "b")]}
+    older = whole | {"fields": whole["fields"][:2]}
+    source = {"shape": "flat", "id": "id", "attributes": {"a": "a", "b": "b"}}
+    assert not (await feed(whole, **source).read("crm", frame(whole, [{"id": "1", "a": "x", "b": "y"}]))).partial
+    assert (await feed(older, **source).read("crm", frame(older, [{"id": "1", "a": "x"}]))).partial
+
+
+LIST_OF_INTS = {"type": "array", "items": "int"}
+
+
+@pytest.mark.parametrize(
+    ("shape", "name", "avro"),
+    [
+        pytest.param("debezium", "op", "int", id="debezium: op is a number"),
+        pytest.param("debezium-unwrapped", "__op", "int", id="unwrapped: __op is a number"),
+        pytest.param("debezium-unwrapped", "__deleted", LIST_OF_INTS, id="unwrapped: __deleted is a list"),
+        pytest.param("salesforce", "nulledFields", LIST_OF_INTS, id="salesforce: nulledFields are numbers"),
+        pytest.param("salesforce", "changeType", LIST_OF_INTS, id="salesforce: changeType is a list"),
+    ],
+)
+async def test_a_field_of_a_shape_with_another_type_is_told(shape: str, name: str, avro: Any) -> None:
+    """An error at start and a block at run time, with field and type; no stack trace, and nothing skipped."""
+    inner = {"type": "record", "name": "Row", "fields": [{"name": "id", "type": "string"}]}
+    fields: dict[str, Any] = {"id": "string", name: avro}
+    if shape == "debezium":
+        fields = {"before": ["null", inner], "after": ["null", "Row"], name: avro}
+    if shape == "salesforce":
+        kinds = {"recordIds": {"type": "array", "items": "string"}, "changeType": "string"} | {name: avro}
+        header = [{"name": key, "type": kind} for key, kind in kinds.items()]
+        fields = {"ChangeEventHeader": {"type": "record", "name": "Header", "fields": header}, "id": "string"}
+    schema = {"type": "record", "name": "E", "fields": [{"name": key, "type": kind} for key, kind in fields.items()]}
+    ours = feed(schema, shape=shape, id="id", attributes={"copy": "id"})
+    with pytest.raises(SettingError, match=f"topic crm: its newest schema has a field `.*{name}` of type"):
+        await ours.decoder.newest("crm")
+    empty = {"int": 1, "string": "a"}
+    datum = {
+        key: empty[kind] if isinstance(kind, str) else None if isinstance(kind, list) else [1]
+        for key, kind in fields.items()
+    }
+    if shape == "salesforce":
+        datum["ChangeEventHeader"] = {"recordIds": ["a"], "changeType": "UPDATE", "nulledFields": [1]} | (
+            {"changeType": [1]} if name == "changeType" else {}
+        )
+    with pytest.raises(BlockedError, match=f"topic crm: schema 1 has a field `.*{name}` of type"):
+        await ours.read("crm", frame(schema, [datum]))
+
+
+async def test_a_null_rule_for_no_attribute_is_an_error_at_start() -> None:
+    """With `attributes: all` the names are known by the schema only: a wrong one is told with what is near."""
+    schema = {"type": "record", "name": "C", "fields": [{"name": name, "type": "string"} for name in ("id", "tier")]}
+    ours = feed(schema, shape="flat", id="id", attributes="all", on_null={"teir": "sentinel", "*": "leave"})
+    offered = await ours.decoder.newest("crm")
+    assert offered is not None
+    with pytest.raises(SettingError, match="on_null names `teir`, which is no attribute: did you mean `tier`"):
+        ours.mapping.check(offered, "topic crm")

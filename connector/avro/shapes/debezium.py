@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from connector.avro.shapes import placeholders
-from connector.avro.shapes.shape import POSITION, Meant, columns, record_fields, refused
+from connector.avro.shapes.shape import POSITION, Meant, columns, record_fields, refused, strange_type
 from connector.errors import BlockedError, SettingError
 from connector.records import DELETED, Reason
 
@@ -60,6 +60,8 @@ class Debezium:
         row = {path.removeprefix(_AFTER): dtype for path, dtype in dtypes.items() if path.startswith(_AFTER)}
         if _OP not in dtypes or not row:
             raise SettingError(f"its newest schema {_OTHER_SHAPE}")
+        if strange := strange_type(dtypes, [_OP]):
+            raise SettingError(f"its newest schema {strange}; correct the source's shape, or leave the topic out")
         return row
 
     def meaning(self, frame: pl.DataFrame, writer: Schema) -> Meant:
@@ -69,6 +71,8 @@ class Debezium:
             return Meant(None, skipped={own: frame.height})
         if not {_OP, "before", "after"} <= {*fields}:
             raise BlockedError(f"{writer.label} {_OTHER_SHAPE}")
+        if strange_op := strange_type(frame.schema, [_OP]):
+            raise BlockedError(f"{writer.label} {strange_op}; correct the source's shape, or leave the topic out")
         op = pl.col(_OP)
         strange = frame.filter(~op.is_in([*_ROWS, *ABOUT_NO_ROW]).fill_null(value=False))
         skipped = {why: frame.filter(op == code).height for code, why in ABOUT_NO_ROW.items()}

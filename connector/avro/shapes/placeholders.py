@@ -54,9 +54,10 @@ def _is_placeholder(value: pl.Expr, dtype: pl.DataType, unavailable: str) -> pl.
         return only & value.list.first().is_in([unavailable, _as_uuid(unavailable)])
     if isinstance(inner, pl.Struct) and [field.name for field in inner.fields] == ["key", "value"]:
         return only & (value.list.first().struct.field("key") == unavailable)
-    if isinstance(inner, pl.Int32 | pl.Int64):
-        numbers = list(unavailable.encode())
-        same = value.cast(pl.List(pl.String)).list.join(",") == ",".join(map(str, numbers))
+    if isinstance(inner, pl.Int32 | pl.Int64 | pl.Float32 | pl.Float64):
+        numbers = list(unavailable.encode())  # one element for each byte
+        whole = value.cast(pl.List(pl.Int64), strict=False) if inner.is_float() else value
+        same = whole.cast(pl.List(pl.String)).list.join(",") == ",".join(map(str, numbers))
         return (value.list.len() == len(numbers)) & same
     return None
 

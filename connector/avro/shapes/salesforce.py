@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from connector.avro.shapes.bitmaps import Listed, place
-from connector.avro.shapes.shape import POSITION, Meant, columns, refused
+from connector.avro.shapes.shape import POSITION, Meant, columns, refused, strange_type
 from connector.errors import BlockedError, SettingError
 from connector.records import DELETED, ROW, Reason, absent
 
@@ -63,6 +63,8 @@ class Salesforce:
         """See Shape; several ids are offered as one."""
         if _TYPE not in dtypes and not (self.connect and _EVENT_TYPE in dtypes):
             raise SettingError(f"its newest schema {self._other_shape()}")
+        if strange := strange_type(dtypes, [_TYPE, _EVENT_TYPE], [_NULLED, _DIFFS]):
+            raise SettingError(f"its newest schema {strange}; correct the source's shape, or leave the topic out")
         found = {path: dtype for path, dtype in dtypes.items() if self._is_sent(path)}
         ids = found.get(RECORD_IDS)
         if isinstance(ids, pl.List):
@@ -73,6 +75,8 @@ class Salesforce:
         """See Shape."""
         if not {_TYPE, _EVENT_TYPE} & {*frame.columns}:
             raise BlockedError(f"{writer.label} {self._other_shape()}")
+        if strange := strange_type(frame.schema, [_TYPE, _EVENT_TYPE], [_NULLED, _DIFFS]):
+            raise BlockedError(f"{writer.label} {strange}; correct the source's shape, or leave the topic out")
         told = frame.with_columns(_kind(frame).alias(_KIND))
         kind = pl.col(_KIND)
         bad: pl.Expr = ~kind.is_in([*_ROWS, *_DELETES, *_GAPS]).fill_null(value=False)

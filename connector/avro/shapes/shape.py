@@ -53,6 +53,21 @@ class Meant:
     skipped: Mapping[str, int] = field(default_factory=dict)
 
 
+def strange_type(dtypes: Mapping[str, pl.DataType], texts: Sequence[str], lists: Sequence[str] = ()) -> str | None:
+    """Say which of a shape's own fields is of another type than its tool gives it; None where all are well or missing.
+
+    Args:
+        dtypes: type by path.
+        texts: paths of text, or of enums.
+        lists: paths of lists of text.
+    """
+    for path in (*texts, *lists):
+        wanted = pl.List(pl.String) if path in lists else pl.String
+        if path in dtypes and dtypes[path] != wanted:
+            return f"has a field `{path}` of type {dtypes[path]}, where the shape has {wanted}"
+    return None
+
+
 class Shape(Protocol):
     """How a change is laid out in a record."""
 

@@ -14,8 +14,8 @@ import polars as pl
 
 from connector.avro.shapes import placeholders
 from connector.avro.shapes.debezium import ABOUT_NO_ROW
-from connector.avro.shapes.shape import POSITION, Meant, columns
-from connector.errors import SettingError
+from connector.avro.shapes.shape import POSITION, Meant, columns, strange_type
+from connector.errors import BlockedError, SettingError
 from connector.records import DELETED
 
 if TYPE_CHECKING:
@@ -49,10 +49,14 @@ class Unwrapped:
         """See Shape."""
         if "op" in dtypes and any(path.startswith(("after.", "before.")) for path in dtypes):
             raise SettingError("its newest schema still has Debezium's envelope; write shape: debezium")
+        if strange := _strange(dtypes):
+            raise SettingError(f"its newest schema {strange}")
         return {path: dtype for path, dtype in dtypes.items() if self._is_of_the_row(path)}
 
-    def meaning(self, frame: pl.DataFrame, writer: Schema) -> Meant:  # noqa: ARG002 - the columns say it all
+    def meaning(self, frame: pl.DataFrame, writer: Schema) -> Meant:
         """See Shape."""
+        if strange := _strange(frame.schema):
+            raise BlockedError(f"{writer.label} {strange}")
         op = pl.col(_OP) if _OP in frame.columns else pl.lit(None, pl.String)
         skipped = {why: frame.filter(op == code).height for code, why in ABOUT_NO_ROW.items()}
         rows = frame.filter(~op.is_in([*ABOUT_NO_ROW]).fill_null(value=False))
@@ -68,3 +72,9 @@ class Unwrapped:
 
     def _is_of_the_row(self, path: str) -> bool:
         return path in self.wants.paths if self.wants.paths is not None else not path.startswith(_ADDED)
+
+
+def _strange(dtypes: Mapping[str, pl.DataType]) -> str | None:
+    flags = [] if isinstance(dtypes.get(_DELETED), pl.Boolean) else [_DELETED]
+    strange = strange_type(dtypes, [*flags, _OP])
+    return strange and f"{strange}; correct the source's shape, or leave the topic out"
