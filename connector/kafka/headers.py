@@ -24,7 +24,7 @@ def columns_of(records: Iterable[Record], alongside: Alongside) -> list[pl.Serie
     """Make a column of each header, as `records.header_column` says, and KEY; a row per record."""
     # The client gives both per record only, so here each record is touched once more.
     keys = [pl.Series(KEY, [record.key() for record in records], pl.Binary)] if alongside.key else []
-    return keys + (header_columns((record.headers() for record in records), alongside) if alongside.headers else [])
+    return keys + (header_columns(map(_pairs, records), alongside) if alongside.headers else [])
 
 
 def header_columns(headers: Iterable[Headers | None], alongside: Alongside) -> list[pl.Series]:
@@ -32,6 +32,13 @@ def header_columns(headers: Iterable[Headers | None], alongside: Alongside) -> l
     found = [dict(pairs or ()) for pairs in headers]
     named = {name: [_bytes(one.get(name)) for one in found] for name in alongside.headers}
     return [pl.Series(header_column(name), values, pl.Binary) for name, values in named.items()]
+
+
+def _pairs(record: Record) -> Headers | None:
+    try:
+        return record.headers()  # type: ignore[no-any-return]
+    except (UnicodeDecodeError, SystemError):  # a name that is not UTF-8, which brokers take
+        return None
 
 
 def _bytes(header: object) -> bytes | None:

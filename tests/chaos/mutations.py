@@ -73,8 +73,8 @@ MUTATIONS = (
     Mutation(
         "retry after newer rows",
         "connector/pipeline.py",
-        "        if not self._flight.tasks():\n            self._send(due)\n",
-        "        if not self._flight.tasks() or due is Due.AGE:\n            self._send(due)\n",
+        "        if not self._flight.tasks():\n            if due := due or",
+        "        if not self._flight.tasks() or due is Due.AGE:\n            if due := due or",
     ),
     Mutation(
         "budget not shared",

@@ -290,3 +290,17 @@ async def test_a_fingerprint_is_javas(tmp_path: Path) -> None:
     (tmp_path / "a.avsc").write_text(json.dumps(schema), "utf-8")
     store = SchemaFolder.load(tmp_path, Kind.FINGERPRINT)
     assert not isinstance(await store.schema(b"\xc3" + bytes.fromhex("49b53816d3a9ba38")), Refused)
+
+
+def test_headers_that_the_client_cannot_read_are_none() -> None:
+    """Brokers take a name of any bytes: such a record is a dead letter, not the end of the consumer."""
+
+    class Strange:
+        """A record with a header whose name is not UTF-8."""
+
+        def headers(self) -> Any:
+            raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "no")
+
+    strange: Any = Strange()
+    (column,) = columns_of([strange], Alongside(("a",)))
+    assert column.to_list() == [None]
