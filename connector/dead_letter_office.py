@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
+from connector.avro.keyed import OF_KEY
 from connector.avro.recognition import looks_like
 from connector.errors import BrakeError
+from connector.kafka.headers import pairs_of
 from connector.kafka.reread import Gone
 from connector.records import ASSIGNMENT, ID, OFFSET, ROW, DeadLetter, Partition, Reason
 from connector.telemetry import Part
@@ -215,10 +217,11 @@ def _suspect(letter: DeadLetter, detail: str) -> Suspect:
 
 def _likeness(letters: Iterable[DeadLetter]) -> str:
     """What those that could not be decoded look like, as the framing may be another one."""
-    records = [one.record for one in letters if one.reason in OF_FRAMING and one.record.value()][:LOOKED_AT]
+    ours = (one for one in letters if one.reason in OF_FRAMING and not one.detail.startswith(OF_KEY))
+    records = [one.record for one in ours if one.record.value()][:LOOKED_AT]
     if not records:
         return ""
-    found = looks_like([one.value() for one in records], [dict(one.headers() or ()) for one in records])
+    found = looks_like([one.value() for one in records], [dict(pairs_of(one)) for one in records])
     return f"these look like {found}; " if found else ""
 
 

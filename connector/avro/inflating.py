@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 # Brokers take records of 1 MB by default; Target keeps 64 KB of a profile. zlib makes up to 1,032 bytes of one.
 MOST_INFLATED_BYTES: Final = 4 * 1024 * 1024
+# All of a poll is held once it is decoded, and a poll is bounded by the bytes that came, so a datum grows only so much.
+_MOST_TIMES: Final = 50
+_ALWAYS_BYTES: Final = 16 * 1024
 _PART_BYTES: Final = 4 * MOST_INFLATED_BYTES  # about so many bytes are inflated, decoded and let go at once
 
 
@@ -52,9 +55,10 @@ def _with(group: pl.DataFrame, first: int, datums: list[bytes | None]) -> pl.Dat
 
 def _inflate(datum: bytes) -> bytes | None:
     stream = zlib.decompressobj()
+    most = min(MOST_INFLATED_BYTES, _MOST_TIMES * len(datum) + _ALWAYS_BYTES)
     try:
-        made = stream.decompress(datum, MOST_INFLATED_BYTES + 1)
+        made = stream.decompress(datum, most + 1)
     except zlib.error:
         return None
     whole = stream.eof and not stream.unused_data
-    return made if whole and len(made) <= MOST_INFLATED_BYTES else None
+    return made if whole and len(made) <= most else None

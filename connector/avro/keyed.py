@@ -11,9 +11,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
-from polars.exceptions import ComputeError
+from polars.exceptions import ComputeError, PolarsError
 
 from connector.avro.decoder import DETAIL, REASON
+from connector.errors import BlockedError
 from connector.records import ASSIGNMENT, KEY, OFFSET, ROW, VALUE, Reason
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from connector.avro.shapes.shaped import ShapedDecoder
 
 ID_IN_KEY: Final = "key"  # how paths begin that lead into the record's key; alone, the whole key
+OF_KEY: Final = "the key: "  # how the detail of a dead letter begins whose key is at fault
 _NO_TEXT: Final = "the key is not UTF-8 text (key_framing: text)"
 
 
@@ -68,7 +70,9 @@ class KeyedDecoder:
         if self._keys is None:
             return values | {self._id_path: pl.String()}
         keys = await self._keys.newest(topic)
-        return None if keys is None else values | {f"{ID_IN_KEY}.{path}": dtype for path, dtype in keys.items()}
+        # Nothing but the id is taken from the key.
+        path = self._id_path.removeprefix(f"{ID_IN_KEY}.")
+        return None if keys is None else values | ({self._id_path: keys[path]} if path in keys else {})
 
     async def _ids(self, topic: str, frame: pl.DataFrame) -> tuple[pl.DataFrame | None, pl.DataFrame]:
         """Give ROW and the id, and ROW, REASON, DETAIL of unreadable keys; no id where no key's schema has it."""
@@ -80,11 +84,18 @@ class KeyedDecoder:
         keys = await self._keys.decode(topic, frame.select(ROW, ASSIGNMENT, OFFSET, pl.col(KEY).alias(VALUE)))
         path = self._id_path.removeprefix(f"{ID_IN_KEY}.")
         found = [one.select(ROW, pl.col(path).alias(self._id_path)) for one in keys.frames if path in one.columns]
-        bad = keys.unreadable.with_columns(pl.lit("the key: ").add(pl.col(DETAIL)).alias(DETAIL))
-        if not found:
-            none = pl.DataFrame(schema={ROW: pl.UInt32, self._id_path: pl.String})
-            return (None if keys.frames else none), bad
-        return pl.concat(found, how="diagonal_relaxed"), bad
+        detail = pl.lit(OF_KEY) + pl.col(DETAIL).str.replace("sources.framing", "sources.key_framing", literal=True)
+        bad = keys.unreadable.with_columns(detail.alias(DETAIL))
+        if not keys.frames:
+            return pl.DataFrame(schema={ROW: pl.UInt32, self._id_path: pl.String}), bad
+        if any(one.height and path not in one.columns for one in keys.frames) or not found:
+            return None, bad  # then the mapping blocks, as it does where a value's schema lacks the id
+        try:
+            return pl.concat(found, how="diagonal_relaxed"), bad
+        except PolarsError:
+            types = " and ".join(sorted({str(one.schema[self._id_path]) for one in found}))
+            why = f"topic {topic}: schemas of its keys have `{path}` as {types}, which do not go together"
+            raise BlockedError(f"{why}; let the producer write one of them") from None
 
 
 def _text(keys: pl.Series) -> pl.Series:

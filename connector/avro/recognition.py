@@ -27,7 +27,7 @@ _FRAMINGS: Final = (
     (Framing.APICURIO_HEADER, "`framing: apicurio-header`"),
     (Framing.SINGLE_OBJECT, "`framing: single-object`"),
     (Framing.GLUE, "`framing: glue`"),
-    (Framing.APICURIO_LONG, "`framing: apicurio` with `apicurio_id_bytes: 8`"),
+    (Framing.APICURIO_LONG, "`framing: apicurio` with `apicurio_id_bytes: 8`, and mostly `apicurio_id: global`"),
     (Framing.CONFLUENT, "`framing: confluent`, or `apicurio` with an id of 4 bytes"),
 )
 _MANY_SCHEMAS: Final = 8  # of one topic's newest records; more ids than that are none

@@ -163,10 +163,11 @@ def _numbered(kind: Kind, size: int) -> pl.Expr:
 def _is_number(name: pl.Expr, size: int) -> pl.Expr:
     """Whether it is a zero byte and a number of `size` bytes that is not 0.
 
-    Confluent's, Apicurio's, Karapace's and Redpanda's ids begin at 1; four zeros begin a number of eight bytes.
+    Confluent's, Apicurio's, Karapace's and Redpanda's ids begin at 1. No registry gives four billion, so a number of
+    eight bytes begins with four zeros; otherwise a short one and the beginning of the datum would be taken for one.
     """
     zero = pl.lit(bytes(1 + size), pl.Binary)
-    return name.bin.starts_with(Kind.NUMBER.value) & (name.bin.size() == 1 + size) & (name != zero)
+    return name.bin.starts_with(bytes(1 + size - _SHORT)) & (name.bin.size() == 1 + size) & (name != zero)
 
 
 def _is_short_number(name: bytes) -> bool:

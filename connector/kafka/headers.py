@@ -6,7 +6,7 @@ each record that is asked for its headers.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
     from connector.records import Alongside, Record
 
-    Headers = Iterable[tuple[str, object]]
+    Headers = Iterable[tuple[str, Any]]
 
 
 def columns_of(records: Iterable[Record], alongside: Alongside) -> list[pl.Series]:
     """Make a column of each header, as `records.header_column` says, and KEY; a row per record."""
     # The client gives both per record only, so here each record is touched once more.
     keys = [pl.Series(KEY, [record.key() for record in records], pl.Binary)] if alongside.key else []
-    return keys + (header_columns(map(_pairs, records), alongside) if alongside.headers else [])
+    return keys + (header_columns(map(pairs_of, records), alongside) if alongside.headers else [])
 
 
 def header_columns(headers: Iterable[Headers | None], alongside: Alongside) -> list[pl.Series]:
@@ -34,11 +34,12 @@ def header_columns(headers: Iterable[Headers | None], alongside: Alongside) -> l
     return [pl.Series(header_column(name), values, pl.Binary) for name, values in named.items()]
 
 
-def _pairs(record: Record) -> Headers | None:
+def pairs_of(record: Record) -> Headers:
+    """Give a record's headers; none of them where the client cannot read one, as its name is not UTF-8."""
     try:
-        return record.headers()  # type: ignore[no-any-return]
-    except (UnicodeDecodeError, SystemError):  # a name that is not UTF-8, which brokers take
-        return None
+        return record.headers() or ()
+    except (UnicodeDecodeError, SystemError):  # brokers take any bytes
+        return ()
 
 
 def _bytes(header: object) -> bytes | None:

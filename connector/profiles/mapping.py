@@ -154,8 +154,7 @@ class Mapping:
             rows = rows.filter(~pl.col(ROW).is_in(refused[ROW].implode()))
         known = {name: path for name, path in pairs.items() if path in changes.columns and name != ID}
         rows, counts = self.stand_ins.complete(rows, known)
-        absences = any(map(is_absence, changes.columns)) or any(path not in changes.columns for path in pairs.values())
-        return Mapped(rows, refused, absences, counts)
+        return Mapped(rows, refused, any(map(is_absence, changes.columns)), counts)
 
     def _attributes_in(self, dtypes: abc.Mapping[str, pl.DataType]) -> abc.Mapping[str, str]:
         if self.attributes is not None:

@@ -43,7 +43,8 @@ class SourceSettings(Section):
     )
     apicurio_id_bytes: Literal[4, 8] = Field(
         default=framings.APICURIO_ID_BYTES,
-        description="Its length, for `framing: apicurio`: 8 for `Legacy8ByteIdHandler` and version 2.",
+        description="Its length, for `framing: apicurio`: 8 for `Legacy8ByteIdHandler` and version 2, whose ids are "
+        "global ones by default.",
     )
     schema_dir: Path | None = Field(
         default=None,
