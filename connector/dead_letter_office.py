@@ -221,7 +221,7 @@ def _likeness(letters: Iterable[DeadLetter]) -> str:
     records = [one.record for one in ours if one.record.value()][:LOOKED_AT]
     if not records:
         return ""
-    found = looks_like([one.value() for one in records], [dict(pairs_of(one)) for one in records])
+    found = looks_like([one.value() for one in records], [dict(pairs_of(one) or ()) for one in records])
     return f"these look like {found}; " if found else ""
 
 

@@ -77,7 +77,7 @@ class KeyedDecoder:
     async def _ids(self, topic: str, frame: pl.DataFrame) -> tuple[pl.DataFrame | None, pl.DataFrame]:
         """Give ROW and the id, and ROW, REASON, DETAIL of unreadable keys; no id where no key's schema has it."""
         if self._keys is None:
-            ids = frame.select(ROW, _text(frame[KEY]).alias(self._id_path))
+            ids = frame.select(ROW, text_of(frame[KEY]).alias(self._id_path))
             no_text = frame.filter(pl.col(KEY).is_not_null() & ids[self._id_path].is_null())
             reason, detail = pl.lit(Reason.UNREADABLE.value).alias(REASON), pl.lit(_NO_TEXT).alias(DETAIL)
             return ids, no_text.select(ROW, reason, detail)
@@ -98,12 +98,12 @@ class KeyedDecoder:
             raise BlockedError(f"{why}; let the producer write one of them") from None
 
 
-def _text(keys: pl.Series) -> pl.Series:
+def text_of(keys: pl.Series) -> pl.Series:
     """Give keys as String, null where they are no UTF-8."""
     with contextlib.suppress(ComputeError):
         return keys.cast(pl.String)
     # Polars does not tell which one is none, so here, and only here, each is decoded by itself.
-    return pl.Series([None if key is None else _decoded(key) for key in keys], dtype=pl.String)
+    return pl.Series(keys.name, [None if key is None else _decoded(key) for key in keys], pl.String)
 
 
 def _decoded(key: bytes) -> str | None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from connector.avro.decoder import DETAIL
+from connector.avro.keyed import text_of
 from connector.records import DELETED, ROW, VALUE
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Keys:
         # Objects, but only of the records without a value, whose keys no frame holds.
         keys = [records[row].key() for row in nameless[ROW]]
         if self.decoder is None:
-            read = [nameless.with_columns(pl.Series(self.id, list(map(_text, keys)), pl.String))]
+            read = [nameless.with_columns(text_of(pl.Series(self.id, keys, pl.Binary)))]
             unreadable = changes.unreadable
         else:
             framed = nameless.with_columns(pl.Series(VALUE, keys, pl.Binary))
@@ -71,11 +72,3 @@ class Keys:
 
 def _delete(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.drop(VALUE, strict=False).with_columns(pl.lit(value=True).alias(DELETED))
-
-
-def _text(key: bytes | None) -> str | None:
-    """A key as text; None where it is not UTF-8."""
-    try:
-        return None if key is None else key.decode()
-    except UnicodeDecodeError:
-        return None

@@ -18,13 +18,14 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from connector.errors import BlockedError
 from connector.kafka.causes import Causes
+from connector.kafka.headers import pairs_of
 from connector.kafka.properties import connection
 from connector.telemetry import Part
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from connector.records import DeadLetter, Record
+    from connector.records import DeadLetter
     from connector.telemetry import Telemetry
 
 ACK_TIMEOUT_MS = 30_000  # of one attempt; another follows, for ever
@@ -33,6 +34,10 @@ SLOW_S = 3.0  # without an acknowledgement: the operator is told why
 ASK_TIMEOUT_S = 2.0  # for the topic's replicas
 AGAIN_S = 1.0  # between two attempts; some errors come at once
 MAX_LETTER_BYTES = 1_000_000_000  # librdkafka's highest
+# In place of a record's own headers, where the client cannot read them.
+_UNREADABLE: list[tuple[str, str | bytes | None]] = [
+    ("target-connector.headers", b"left out: a name among them is not UTF-8")
+]
 _RIGHTS = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
     KafkaError.CLUSTER_AUTHORIZATION_FAILED,  # an idempotent producer without Write on any topic
@@ -202,7 +207,8 @@ def _is_the_end(error: KafkaError) -> bool:
 def headers(letter: DeadLetter, group_id: str) -> list[tuple[str, str | bytes | None]]:
     """The record's own headers, then why and where from; a letter of a letter keeps only the newest why."""
     record = letter.record
-    own = [(name, value) for name, value in _own(record) if not _ours(name)]
+    found = pairs_of(record)
+    own = _UNREADABLE if found is None else [(name, value) for name, value in found if not _ours(name)]
     said = {
         "__connect.errors.topic": record.topic(),
         "__connect.errors.partition": record.partition(),
@@ -217,14 +223,6 @@ def headers(letter: DeadLetter, group_id: str) -> list[tuple[str, str | bytes | 
         REASON_HEADER: letter.reason,
     }
     return own + [(name, str(value).encode()) for name, value in said.items()]
-
-
-def _own(record: Record) -> Sequence[tuple[str, str | bytes | None]]:
-    """The record's headers; in place of those that the client cannot read, one that says so."""
-    try:
-        return record.headers() or []
-    except (UnicodeDecodeError, SystemError):  # a name that is not UTF-8, which brokers take
-        return [("target-connector.headers", b"left out: a name among them is not UTF-8")]
 
 
 def _ours(name: str) -> bool:

@@ -34,12 +34,12 @@ def header_columns(headers: Iterable[Headers | None], alongside: Alongside) -> l
     return [pl.Series(header_column(name), values, pl.Binary) for name, values in named.items()]
 
 
-def pairs_of(record: Record) -> Headers:
-    """Give a record's headers; none of them where the client cannot read one, as its name is not UTF-8."""
+def pairs_of(record: Record) -> Headers | None:
+    """Give a record's headers; None where the client cannot read one of them, as its name is not UTF-8."""
     try:
         return record.headers() or ()
     except (UnicodeDecodeError, SystemError):  # brokers take any bytes
-        return ()
+        return None
 
 
 def _bytes(header: object) -> bytes | None:

@@ -70,7 +70,7 @@ def judge(topic: str, framing: Framing, records: Sequence[Any]) -> Finding:
         if other:
             return unsure(_NAME, f"{other} of {some} are not framed as {framing}: dead letters", _REMEDY)
         return well(_NAME, f"{some} are framed as {framing}")
-    found = looks_like(values, [dict(pairs_of(one)) for one in records])
+    found = looks_like(values, [dict(pairs_of(one) or ()) for one in records])
     if framing is not Framing.PLAIN:
         looks = "like no framing that we know" if found is None else f"like {found}"
         return wrong(_NAME, f"{some} are not framed as {framing}; these look {looks}", _REMEDY)
