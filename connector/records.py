@@ -179,6 +179,7 @@ class Reason(StrEnum):
     ID_TOO_LONG = "id_too_long"  # over 128 characters
     ID_FORBIDDEN = "id_forbidden"  # holds a character that Target cannot take in an id
     UNSAFE_TEXT = "unsafe_text"  # a comma, CR or LF in a value, and `unsafe_text: dead_letter`
+    VALUE_TOO_LONG = "value_too_long"  # over 256 characters, and `long_values: dead_letter`
     ROW_TOO_LARGE = "row_too_large"  # the encoded row alone is over the limit of a batch
     REFUSED = "refused"  # Target refused a batch of only this row
 

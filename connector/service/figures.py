@@ -145,6 +145,13 @@ METRICS: Final = (
         labels=("outcome",),
     ),
     Metric(
+        "target_connector_long_values_total",
+        "counter",
+        "Values of more than 256 characters, by what the source's `long_values` says: `send` or `clip`.",
+        "Any: the log's `long_values` names the attributes; a page may not send such a value, and may cut it.",
+        labels=("rule",),
+    ),
+    Metric(
         "target_connector_target_calls_total",
         "counter",
         "Calls to Target, by outcome.",

@@ -71,6 +71,11 @@ REASONS: Final[Mapping[Reason, Meaning]] = {
         " attribute.",
         "Set `unsafe_text: replace` and replay, or mend the producer.",
     ),
+    Reason.VALUE_TOO_LONG: Meaning(
+        "A value has more than 256 characters, and the source says `long_values: dead_letter`; the detail names the"
+        " attribute.",
+        "Set `long_values: clip` and replay, leave the attribute out, or mend the producer.",
+    ),
     Reason.ROW_TOO_LARGE: Meaning(
         "The profile alone is larger than a batch may be.",
         "Map fewer or smaller attributes; then replay.",

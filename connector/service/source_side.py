@@ -20,6 +20,7 @@ from connector.avro.shapes.unwrapped import Unwrapped
 from connector.feeds import Feed
 from connector.kafka.topics import reads
 from connector.profiles.deletes import OnDelete
+from connector.profiles.limits import LongValues
 from connector.profiles.mapping import Mapping, UnsafeText
 from connector.profiles.stand_ins import OTHERS, StandIns
 from connector.service.framings import NONE, in_key, key_path
@@ -64,7 +65,8 @@ def make_feed(
 def make_mapping(source: SourceSettings) -> Mapping:
     """Make the mapping of a source."""
     attributes = None if source.attributes == "all" else source.attributes
-    return Mapping(source.id, attributes, UnsafeText(source.unsafe_text), _stand_ins(source))
+    unsafe_text, long_values = UnsafeText(source.unsafe_text), LongValues(source.long_values)
+    return Mapping(source.id, attributes, unsafe_text, _stand_ins(source), long_values)
 
 
 def _stand_ins(source: SourceSettings) -> StandIns:
