@@ -39,7 +39,7 @@ class BatchReport:
         rows: how many rows Target got.
         size_bytes: of the bodies that were accepted.
         calls: how many calls it took, retries included.
-        refused: rows that became dead letters because Target refused them.
+        refused: rows that became dead letters because Target refused them, or would not keep them whole.
         age_s: from the first record's arrival to acceptance.
         status_url: where Target tells of the batch's progress, if it said so.
     """

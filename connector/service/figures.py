@@ -212,8 +212,8 @@ METRICS: Final = (
     Metric(
         "target_connector_rows_refused_total",
         "counter",
-        "Rows that Target refused; their records are dead letters.",
-        "Any: see the dead letters with the reason `refused`.",
+        "Rows that Target refused, or that are over a limit of its; their records are dead letters.",
+        "Any: see the dead letters with the reasons `refused`, `row_too_large` and `profile_too_large`.",
     ),
     Metric(
         "target_connector_batch_age_seconds",

@@ -80,6 +80,10 @@ REASONS: Final[Mapping[Reason, Meaning]] = {
         "The profile alone is larger than a batch may be.",
         "Map fewer or smaller attributes; then replay.",
     ),
+    Reason.PROFILE_TOO_LARGE: Meaning(
+        "The profile alone has more than 64 KB of names and values, of which Target would drop the oldest unasked.",
+        "Map fewer attributes, or shorter ones (`long_values: clip`); then replay.",
+    ),
     Reason.REFUSED: Meaning(
         "Target refused a batch that held only this profile; its answer is the detail, which may repeat a value and is"
         " shown only with `--values`.",

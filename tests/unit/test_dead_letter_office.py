@@ -66,6 +66,26 @@ async def test_a_refused_row_is_traced_to_all_its_records() -> None:
     assert {one.detail for one in kept.letters} == {"HTTP 200, success=false: no such tier gold"}
 
 
+ROWS = refused("a").refused
+
+
+@pytest.mark.parametrize(
+    ("done", "reason"),
+    [
+        (Delivered(too_large=ROWS), Reason.ROW_TOO_LARGE),
+        (Delivered(overweight=ROWS), Reason.PROFILE_TOO_LARGE),
+    ],
+    ids=["of a batch", "of a profile"],
+)
+async def test_a_row_over_a_limit_has_that_reason(done: Delivered, reason: Reason) -> None:
+    """Its records become letters as those of a refused row do, and say which limit it was."""
+    kept = Kept()
+    office = DeadLetterOffice(kept, Brake(BrakeLimits()), lambda at: [Gone(*one) for one in at], Silent())
+    await office.store_rows(done, BATCH)
+    assert [(one.reason, one.record.offset()) for one in kept.letters] == [(reason, 10), (reason, 7)]
+    assert {one.stage for one in kept.letters} == {"TASK_PUT"}
+
+
 async def test_records_are_asked_for_until_the_brokers_give_them(monkeypatch: pytest.MonkeyPatch) -> None:
     """Brokers that do not answer are waited for, and said so, instead of ending the process."""
     monkeypatch.setattr(dead_letter_office, "AGAIN_S", 0.0)

@@ -356,6 +356,21 @@ async def test_rows_over_the_limits_are_split_before_they_are_sent() -> None:
     assert [refused.row.lines[ID][0] for refused in done.too_large] == ["x" * 200]
 
 
+async def test_a_row_over_the_limit_of_a_profile_is_never_sent() -> None:
+    """Target would drop attributes of it: it is set apart, whoever looks hears of it first, and the rest arrives."""
+    delivery, target, _ = make([])
+    looked: list[int] = []
+    batch = lined(pl.DataFrame({ID: ["a", "b", "c"], "tier": ["gold", "x" * 65_536, "%20" * 60_000]}))
+    done = await delivery.deliver(batch, OURS_FOR_GOOD, lambda _: looked.append(len(target.bodies)))
+    assert done.whole
+    assert [ids_in(body) for body in target.bodies] == [["a", "c"]]
+    assert [(one.row.lines[ID][0], one.text) for one in done.overweight] == [
+        ("b", "over 64 KB of names and values, the limit of a profile")
+    ]
+    assert looked == [0]
+    assert (done.rows, done.set_apart, done.judged) == (2, 1, 3)
+
+
 async def test_a_misconfigured_target_blocks() -> None:
     """404, a redirect and the like stop the sending at once."""
     delivery, target, _ = make([Answer(Outcome.MISCONFIGURED, "HTTP 404")])

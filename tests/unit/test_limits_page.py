@@ -12,6 +12,7 @@ from connector.profiles.mapping import MAX_ID_CHARS, MAX_NAME_CHARS, check_name
 from connector.records import Reason
 from connector.service.figures import METRICS
 from connector.target.batchfile import HARD_MAX_BYTES, HARD_MAX_ROWS
+from connector.target.profile_size import MAX_PROFILE_BYTES
 
 PAGE = (Path(__file__).parents[2] / "docs/limits.md").read_text("utf-8")
 ROWS = {cells[0]: cells[1:] for cells in (line.strip("| ").split(" | ") for line in PAGE.splitlines() if "|" in line)}
@@ -22,6 +23,7 @@ OF_LIMITS = {
     Reason.UNSAFE_TEXT,
     Reason.VALUE_TOO_LONG,
     Reason.ROW_TOO_LARGE,
+    Reason.PROFILE_TOO_LARGE,
 }
 
 
@@ -39,6 +41,7 @@ def test_every_reason_that_is_a_limit_has_its_row() -> None:
         ("id: length", MAX_ID_CHARS),
         ("attribute: length of the name", MAX_NAME_CHARS),
         ("value: length", MAX_VALUE_CHARS),
+        ("profile", MAX_PROFILE_BYTES // 1024),
         ("batch", HARD_MAX_BYTES // 1_000_000),
         ("batch", HARD_MAX_ROWS),
     ],
