@@ -98,8 +98,11 @@ class Letter:
 
     @property
     def discreet(self) -> bool:
-        """Whether the detail is of our making and so names no value: Target and other programs may repeat one."""
-        return self.reason in set(Reason) - {Reason.REFUSED}
+        """Whether the detail is of our making and so names no value: Target and other programs may repeat one.
+
+        What Target says of a row that is too large is its own text, too.
+        """
+        return self.reason in set(Reason) - {Reason.REFUSED, Reason.ROW_TOO_LARGE}
 
     @property
     def gone(self) -> bool:

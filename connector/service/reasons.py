@@ -77,7 +77,8 @@ REASONS: Final[Mapping[Reason, Meaning]] = {
         "Set `long_values: clip` and replay, leave the attribute out, or mend the producer.",
     ),
     Reason.ROW_TOO_LARGE: Meaning(
-        "The profile alone is larger than a batch may be.",
+        "The profile alone is larger than a batch may be; the detail may be Target's answer, which may repeat a value"
+        " and is shown only with `--values`.",
         "Map fewer or smaller attributes; then replay.",
     ),
     Reason.PROFILE_TOO_LARGE: Meaning(

@@ -154,7 +154,7 @@ def test_a_newer_record_of_the_key_supersedes() -> None:
 
 def test_a_detail_that_may_repeat_a_value_is_withheld() -> None:
     """Target's words and those of other programs; ours name no value."""
-    for reason in (Reason.REFUSED, "java.lang.RuntimeException"):
+    for reason in (Reason.REFUSED, Reason.ROW_TOO_LARGE, "java.lang.RuntimeException"):
         assert "anna" not in shown.as_json(letter(0, reason=reason, detail="anna"), replayed=False, values=False)
         assert "anna" in shown.as_json(letter(0, reason=reason, detail="anna"), replayed=False, values=True)
     assert "city" in shown.as_json(letter(0, detail="city"), replayed=False, values=False)
