@@ -130,6 +130,10 @@ class Mapping:
                 hint = f"did you mean `{near[0]}`?" if near else "name one of the attributes, or `*` for all others"
                 raise SettingError(f"{where}: on_null names `{name}`, which is no attribute: {hint}")
 
+    def names(self, dtypes: abc.Mapping[str, pl.DataType]) -> abc.Iterable[str]:
+        """The attributes that changes of a schema may become, those of deletes among them."""
+        return {**self._attributes_in(dtypes), **self.stand_ins.deleted}
+
     def rows(self, changes: pl.DataFrame, where: str = "a change") -> Mapped:
         """Turn changes into rows.
 
