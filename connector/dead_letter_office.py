@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
-from connector.avro.keyed import OF_KEY
+from connector.avro.keys import OF_KEY
 from connector.avro.recognition import looks_like
 from connector.errors import BrakeError
 from connector.kafka.headers import pairs_of

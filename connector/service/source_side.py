@@ -9,8 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from connector.avro.decoder import Decoder
-from connector.avro.keyed import KeyedDecoder
-from connector.avro.keys import Keys
+from connector.avro.keys import KeyedDecoder, Keys
 from connector.avro.shapes.debezium import Debezium
 from connector.avro.shapes.flagged import Flagged
 from connector.avro.shapes.salesforce import Salesforce
