@@ -200,6 +200,7 @@ async def test_a_profile_over_targets_limit_becomes_a_dead_letter(tmp_path: Path
         del it.expected["customer-3"]
         assert it.arrived()
         assert member.dead == {Reason.PROFILE_TOO_LARGE: 2}
+        assert it.simulator.summary().evicted_attributes == 0
         assert {headers["target-connector.reason"] for _, headers in it.dead_letters(2)} == {b"profile_too_large"}
         assert it.committed() == 5
 
