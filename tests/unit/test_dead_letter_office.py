@@ -17,6 +17,7 @@ from connector.records import ASSIGNMENT, ID, OFFSET, ROW, Assignment, DeadLette
 from connector.target.delivered import Delivered, Refused
 from connector.telemetry import Part, Silent
 from tests.lines import lined
+from tests.troubles import Troubles
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,17 +39,6 @@ class Kept:
 
     async def send(self, letters: Sequence[DeadLetter]) -> None:
         self.letters += letters
-
-
-class Troubles(Silent):
-    """Keeps what is said."""
-
-    def __init__(self) -> None:
-        self.said: list[str | None] = []
-
-    def trouble(self, part: Part, text: str | None) -> None:
-        assert part is Part.DEAD_LETTERS
-        self.said.append(text)
 
 
 def refused(profile_id: str) -> Delivered:
@@ -96,7 +86,7 @@ async def test_records_are_asked_for_until_the_brokers_give_them(monkeypatch: py
             raise error
         return [Gone(*one) for one in positions]
 
-    kept, troubles = Kept(), Troubles()
+    kept, troubles = Kept(), Troubles(Part.DEAD_LETTERS)
     await DeadLetterOffice(kept, Brake(BrakeLimits()), reread, troubles).store_rows(refused("b"), BATCH)
     assert [one.record.offset() for one in kept.letters] == [11]
     assert troubles.said[0] is not None

@@ -18,6 +18,7 @@ from connector.target.budget import MINUTE_S, OPEN_S, Budget
 from connector.target.delivery import Claim, Delivery, Pace
 from connector.telemetry import Part, Silent
 from tests.lines import lined
+from tests.troubles import Troubles
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,17 +84,6 @@ class Waits(Silent):
 
     def held(self, seconds: float) -> None:
         self.over.set()
-
-
-class Troubles(Silent):
-    """Keeps what is said of Target."""
-
-    def __init__(self) -> None:
-        self.said: list[str | None] = []
-
-    def trouble(self, part: Part, text: str | None) -> None:
-        assert part is Part.TARGET
-        self.said.append(text)
 
 
 def rows(*ids: str) -> Rows:
@@ -192,7 +182,7 @@ async def test_a_throttle_holds_the_budget(asked: float | None, least: float) ->
 
 async def test_trouble_is_told_and_taken_back() -> None:
     """An operator hears that Target is not available, and that it is well again."""
-    troubles = Troubles()
+    troubles = Troubles(Part.TARGET)
     delivery, _, _ = make([Answer(Outcome.UNAVAILABLE, "HTTP 500")], telemetry=troubles)
     await delivery.deliver(rows("a"), OURS_FOR_GOOD)
     assert troubles.said[0] is not None
