@@ -168,7 +168,7 @@ class Mapping:
         rows, over = kept(rows, long, self.long_values)
         known = {name: path for name, path in pairs.items() if path in changes.columns and name != ID}
         rows, counts = self.stand_ins.complete(rows, known)
-        return Mapped(rows, refused, any(map(is_absence, changes.columns)), counts, over)
+        return Mapped(rows, refused, any(map(is_absence, changes.columns)), counts, long=over)
 
     def _attributes_in(self, dtypes: abc.Mapping[str, pl.DataType]) -> abc.Mapping[str, str]:
         if self.attributes is not None:

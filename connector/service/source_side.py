@@ -64,8 +64,8 @@ def make_feed(
 def make_mapping(source: SourceSettings) -> Mapping:
     """Make the mapping of a source."""
     attributes = None if source.attributes == "all" else source.attributes
-    unsafe_text, long_values = UnsafeText(source.unsafe_text), LongValues(source.long_values)
-    return Mapping(source.id, attributes, unsafe_text, _stand_ins(source), long_values)
+    long_values = LongValues(source.long_values)
+    return Mapping(source.id, attributes, UnsafeText(source.unsafe_text), _stand_ins(source), long_values=long_values)
 
 
 def _stand_ins(source: SourceSettings) -> StandIns:
