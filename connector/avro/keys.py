@@ -161,13 +161,13 @@ def _of_keys(unreadable: pl.DataFrame) -> pl.DataFrame:
 
 def _texts(frame: pl.DataFrame, name: str) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Give ROW and the text of KEY, called by this name; and ROW, REASON, DETAIL of the keys that are none."""
-    ids = frame.select(ROW, _text_of(frame[KEY]).alias(name))
+    ids = frame.select(ROW, text_of(frame[KEY]).alias(name))
     no_text = frame.filter(pl.col(KEY).is_not_null() & ids[name].is_null())
     reason, detail = pl.lit(Reason.UNREADABLE.value).alias(REASON), pl.lit(_NO_TEXT).alias(DETAIL)
     return ids, no_text.select(ROW, reason, detail)
 
 
-def _text_of(keys: pl.Series) -> pl.Series:
+def text_of(keys: pl.Series) -> pl.Series:
     """Give keys as String, null where they are no UTF-8."""
     with contextlib.suppress(ComputeError):
         return keys.cast(pl.String)
