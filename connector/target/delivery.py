@@ -253,8 +253,8 @@ class Delivery:
 
 async def _within_limits(rows: Rows, limits: batchfile.Limits, done: Delivered) -> Rows:
     """Set apart the rows that need not be sent: Target would drop a part of them, or no body can hold them."""
-    if (suspected := profile_size.suspects(rows)) is not None:
-        rows, over = await asyncio.to_thread(profile_size.apart, rows, suspected)
+    if profile_size.may_be_over(rows):
+        rows, over = await asyncio.to_thread(profile_size.split, rows)
         done.overweight = _each(over, "over 64 KB of names and values, the limit of a profile")
     rows, over = batchfile.oversized(rows, limits)
     done.too_large = _each(over, "over the size of a batch on its own")

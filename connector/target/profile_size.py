@@ -21,27 +21,28 @@ if TYPE_CHECKING:
 MAX_PROFILE_BYTES: Final = 64 * 1024
 
 
-def suspects(rows: Rows) -> pl.Series | None:
-    """Tell which rows need to be weighed (Boolean); None where no row does, which is nearly always.
-
-    Percent-encoding only makes a text longer, so a row is at most its line and all names: 0.3 ns a row.
-    """
-    most_bytes = rows.lines[LINE].str.len_bytes() + sum(len(name.encode()) for name in rows.names)
-    heavy = most_bytes > MAX_PROFILE_BYTES
-    return heavy if heavy.any() else None
+def may_be_over(rows: Rows) -> bool:
+    """Whether a row needs to be weighed; nearly never."""
+    return bool(_suspected(rows).any())
 
 
-def apart(rows: Rows, suspected: pl.Series) -> tuple[Rows, Rows]:
-    """Weigh what is suspected; may run in any thread.
+def split(rows: Rows) -> tuple[Rows, Rows]:
+    """Weigh the rows; may run in any thread.
 
     Returns:
-        The rows within the limit, and those over it, which are for the dead letters.
+        Those within the limit, and those over it, which are for the dead letters.
     """
+    over = _suspected(rows)
     # A loop over rows: there are only as many as have 64 KB each, or names of that much, and one takes 0.1 ms.
-    lines = rows.lines[LINE].filter(suspected)
-    heavy = pl.Series([_bytes(rows.names, line) > MAX_PROFILE_BYTES for line in lines], dtype=pl.Boolean)
-    over = suspected.scatter(suspected.arg_true(), heavy)
+    heavy = [_bytes(rows.names, line) > MAX_PROFILE_BYTES for line in rows.lines[LINE].filter(over)]
+    over = over.scatter(over.arg_true(), pl.Series(heavy, dtype=pl.Boolean))
     return Rows(rows.names, rows.lines.filter(~over)), Rows(rows.names, rows.lines.filter(over))
+
+
+def _suspected(rows: Rows) -> pl.Series:
+    """Percent-encoding only makes a text longer, so a row is at most its line and all names: 0.3 ns a row."""
+    most_bytes = rows.lines[LINE].str.len_bytes() + sum(len(name.encode()) for name in rows.names)
+    return most_bytes > MAX_PROFILE_BYTES
 
 
 def _bytes(names: Sequence[str], line: str) -> int:
