@@ -77,7 +77,8 @@ def test_columns_are_what_the_reference_gives(quarter: int) -> None:
         compared += len(datums)
         if compared >= CASES / WORKERS_SHARE:
             break
-    assert fast > compared * 0.9, "too few of the schemas are read fast for the test to say anything"
+    # Some 4 of 100 schemas have a branch without bytes, and of a quarter's 50 it may be several.
+    assert fast > compared * 0.8, "too few of the schemas are read fast for the test to say anything"
 
 
 @pytest.mark.parametrize("seed", range(4))
