@@ -64,8 +64,9 @@ def shown(dtype: Any) -> str:
 def page() -> str:
     """The page with the table as it should be; everything else on it as it is."""
     lines = PAGE.read_text("utf-8").splitlines()
-    held = [at for at, line in enumerate(lines) if line.startswith("|")]
-    return "\n".join([*lines[: held[0]], *_table(), *lines[held[-1] + 1 :]]) + "\n"
+    start = lines.index(next(line for line in lines if line.startswith("|")))
+    end = lines.index("", start)
+    return "\n".join([*lines[:start], *_table(), *lines[end:]]) + "\n"
 
 
 def _table() -> list[str]:

@@ -251,13 +251,14 @@ async def test_the_row_in_the_envelope_evolves() -> None:
 
 
 async def test_a_row_that_loses_the_id_blocks() -> None:
-    """The path is named as the mapping spells it, and so are the columns there are."""
+    """The path is named as the mapping spells it, with topic, schema and the newest one."""
     key, other = {"name": "customer_id", "type": "string"}, {"name": "number", "type": "string"}
     first, second = versions([other], [key])
     settings = {"topics": ["crm"], "shape": "debezium", "id": "customer_id", "attributes": {"a": "customer_id"}}
     ours = make_feed(SourceSettings.model_validate(settings), TwoSchemas(first, second))
     lost = frame(first, [change("mysql", "c", None, {"number": "7"}, pos=1)])
-    with pytest.raises(BlockedError, match="topic crm: the schema has no field `customer_id`"):
+    told = r"topic crm, schema 1 \(the newest is schema 2\): the schema has no field `customer_id`, which is"
+    with pytest.raises(BlockedError, match=told):
         await ours.read("crm", lost)
 
 
