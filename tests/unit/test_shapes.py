@@ -1,4 +1,4 @@
-"""Every sample event of every shape, by bytes, through decoder, shape and mapping."""
+"""What is particular to a shape, by bytes through decoder, shape and mapping; `test_matrix` has every sample event."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from connector.avro.schema import Schema
     from connector.feeds import Feed, Read
-    from tests.samples.sample import Event, Sample
+    from tests.samples.sample import Sample
 
 
 class OneSchema(SchemaFile):
@@ -60,20 +60,6 @@ def outcome(read: Read) -> object:
     words = [*refused, *read.skipped]
     assert len(words) + bool(rows) == 1, (rows, words)
     return rows or words[0]
-
-
-EVENTS = [
-    pytest.param(sample, event, id=f"{name}: {event.what}")
-    for name, sample in SAMPLES.items()
-    for event in sample.events
-]
-
-
-@pytest.mark.parametrize(("sample", "event"), EVENTS)
-async def test_each_event_becomes_what_its_shape_says(sample: Sample, event: Event) -> None:
-    """A change of each operation becomes its row or rows, or is left out or refused for the reason there."""
-    read = await feed(sample.schema, **sample.source).read("crm", frame(sample.schema, [event.datum]))
-    assert outcome(read) == event.becomes
 
 
 @pytest.mark.parametrize("sample", SAMPLES.values(), ids=list(SAMPLES))
