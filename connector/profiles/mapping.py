@@ -139,7 +139,7 @@ class Mapping:
         """
         if self.id not in changes.columns:
             # Which fields it has instead is not known here: of those not wanted there are no columns.
-            raise BlockedError(f"{where}: the schema has no field `{self.id}`, which is the source's id")
+            raise BlockedError(f"{where}: the schema has no field `{self.id}`, which the id needs")
         if misfit := self._misfit(changes.schema):
             raise BlockedError(f"{where}: {misfit}")
         pairs = {ID: self.id, **self._attributes_in(changes.schema)}

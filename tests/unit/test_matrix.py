@@ -104,7 +104,7 @@ def datums(name: str) -> list[bytes]:
     found = []
     with (FOLDER / f"{name}.avro").open("rb") as file:
         for block in fastavro.block_reader(file):
-            content = io.BytesIO(block.bytes_.getvalue())
+            content = io.BytesIO(block.bytes_.getvalue())  # type: ignore[attr-defined]
             for _ in range(block.num_records):
                 start = content.tell()
                 fastavro.schemaless_reader(content, block.writer_schema, None)

@@ -243,7 +243,7 @@ async def test_a_row_that_loses_the_id_blocks() -> None:
     settings = {"topics": ["crm"], "shape": "debezium", "id": "customer_id", "attributes": {"a": "customer_id"}}
     ours = make_feed(SourceSettings.model_validate(settings), TwoSchemas(first, second))
     lost = frame(first, [change("mysql", "c", None, {"number": "7"}, pos=1)])
-    told = r"topic crm, schema 1 \(the newest is schema 2\): the schema has no field `customer_id`, which is"
+    told = r"topic crm, schema 1 \(the newest is schema 2\): the schema has no field `customer_id`, which the id needs"
     with pytest.raises(BlockedError, match=told):
         await ours.read("crm", lost)
 
