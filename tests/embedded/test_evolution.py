@@ -198,6 +198,27 @@ async def test_each_change_of_schema_becomes_what_the_mapping_says(tmp_path: Pat
         assert member.polled_records == len(expected)
 
 
+ADDED = CASES["a field added"]
+RENAMED = CASES["a field renamed by alias, mapped by its newer name"]
+
+
+@pytest.mark.parametrize(
+    ("case", "names"), [(ADDED, {"tier", "points"}), (RENAMED, {"tier"})], ids=["added", "renamed"]
+)
+async def test_all_fields_of_two_versions_go_by_the_newest_names(case: Case, names: set[str], tmp_path: Path) -> None:
+    """With `attributes: all` rows of both stand in one batch under one header, with the cells that they have."""
+    async with road(tmp_path) as it:
+        it.broker.create_topic("crm.all", 1)
+        await interleave(it, "crm.all", case)
+        it.producer.flush(20)
+        async with it.member(sources__topics=["crm.all"], sources__attributes="all") as member:
+            await until(lambda: len(it.simulator.profiles) == 20)
+        assert {name for profile in it.simulator.profiles.values() for name in profile} == names
+        assert [dict(it.simulator.profiles[f"crm.all-{at}-0"]) for at in (0, 1)] == list(case.becomes)
+        assert [batch.records for batch in member.batches] == [20]
+        assert (member.told, it.simulator.summary().refusals) == ([], {})
+
+
 @pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
 async def test_a_candidate_schema_says_beforehand_what_will_be(case: Case, tmp_path: Path) -> None:
     """`check --schema` takes every change that costs no field, and names the field that one costs."""
