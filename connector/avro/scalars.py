@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 Convert = Callable[[Any], Any]
 
 MAX_DECIMAL_DIGITS: Final = 38  # what 128 bits hold, and Polars' limit
-# PostgreSQL's numeric has so many digits after the point. Ten bytes with a scale of two billion would be 2 GB of text.
-_MOST_SCALE: Final = 16_383
-_MOST_DIGITS: Final = 4_300  # Python refuses to write out more
+# As many as PostgreSQL lets a column declare; Oracle has -84 to 127. A datum of few bytes must not become a long text.
+_MOST_SCALE: Final = 1_000
+_DIGITS_END: Final = 10**4_300  # Python refuses to write out more digits
 _DAY_MS: Final = 86_400_000
 # 0001-01-01 and 10000-01-01 in days since 1970: the years that ISO 8601 can write with four digits.
 _FIRST_DAY: Final = -719_162
@@ -51,7 +51,7 @@ class Limits:
         raise DatumError(self.fault)
 
 
-SCALES: Final = Limits(-_MOST_SCALE, _MOST_SCALE + 1, "a decimal of a scale beyond 16,383")
+SCALES: Final = Limits(-_MOST_SCALE, _MOST_SCALE + 1, "a decimal of a scale beyond 1,000")
 NANO_TIMES: Final = Limits(0, _DAY_MS * 1_000_000, "a time outside the day")
 
 
@@ -141,7 +141,7 @@ def variable_scale_text(datum: Mapping[str, Any]) -> str:
     """Write out Debezium's decimal, a record of its scale and its digits as bytes; raises DatumError."""
     scale = SCALES.convert(datum["scale"])
     unscaled = int.from_bytes(datum["value"], "big", signed=True)
-    if abs(unscaled) >= 10**_MOST_DIGITS:
+    if abs(unscaled) >= _DIGITS_END:
         raise DatumError("a decimal of more than 4,300 digits")
     return _plain(unscaled, scale)
 

@@ -194,7 +194,7 @@ class Chance:
         avro = avro if avro["type"] == "enum" else semantics.resolved(avro)
         match avro["type"]:
             case "record" if NAME in avro:
-                scale = chance.choice((0, 2, -3, 10, 38, 40, -16_383, 16_383, chance.randint(-60, 60)))
+                scale = chance.choice((0, 2, -3, 10, 38, 40, -1_000, 1_000, chance.randint(-60, 60)))
                 return {"scale": scale, "value": self._number(chance.choice((1, 2, 5, 16)), 38)}
             case "record":
                 return {field["name"]: self._value(field["type"]) for field in avro["fields"]}

@@ -99,6 +99,8 @@ def number(unscaled: int, scale: int, size: int = 0) -> dict[str, Any]:
         pytest.param(number(10**38 - 1, 38), f"0.{'9' * 38}", id="all that the engine holds"),
         pytest.param(number(-(10**60), 40), f"-1{'0' * 20}.{'0' * 40}", id="more than the engine holds"),
         pytest.param(number(10**4300 - 1, 0), "9" * 4300, id="all that is written out"),
+        pytest.param(number(-1, 1_000), f"-0.{'0' * 999}1", id="the largest scale"),
+        pytest.param(number(1, -1_000), f"1{'0' * 1_000}", id="the smallest scale"),
         pytest.param(number(7, 1, size=100), "0.7", id="bytes to spare"),
     ],
 )
@@ -111,8 +113,8 @@ def test_a_decimal_with_a_scale_of_its_own_is_exact(value: dict[str, Any], text:
 @pytest.mark.parametrize(
     ("avro", "good", "bad", "fault"),
     [
-        pytest.param(OWN_SCALE, number(1, 0), number(1, 2**31 - 1), "a scale beyond 16,383", id="a far scale"),
-        pytest.param(OWN_SCALE, number(1, 0), number(1, -(2**31)), "a scale beyond 16,383", id="a far scale below"),
+        pytest.param(OWN_SCALE, number(1, 0), number(1, 1_001), "a scale beyond 1,000", id="a far scale"),
+        pytest.param(OWN_SCALE, number(1, 0), number(1, -1_001), "a scale beyond 1,000", id="a far scale below"),
         pytest.param(OWN_SCALE, number(1, 0), number(10**4300, 0), "more than 4,300 digits", id="many digits"),
         pytest.param(
             {"type": "long", NAME: "io.debezium.time.NanoTime"},
