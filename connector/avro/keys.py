@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from connector.avro.decoder import Changes, Decoder
+    from connector.avro.schema import Schema
     from connector.avro.shapes.shaped import ShapedDecoder
     from connector.records import Record
 
@@ -53,6 +55,9 @@ class KeyedDecoder:
 
         Returns:
             As the decoder of the values, with the column of the id: null where a record has no key.
+
+        Raises:
+            BlockedError: a key's schema lacks the id, or keys have it as types that do not go together.
         """
         changes = await self._values.decode(topic, frame)
         ids, bad = await self._ids(topic, frame.filter(pl.col(VALUE).is_not_null()))
@@ -88,8 +93,11 @@ class KeyedDecoder:
         bad = _of_keys(keys.unreadable)
         if not keys.frames:
             return pl.DataFrame(schema={ROW: pl.UInt32, self._id_path: pl.String}), bad
-        if any(one.height and path not in one.columns for one in keys.frames) or not found:
-            return None, bad  # then the mapping blocks, as it does where a value's schema lacks the id
+        for one, writer in zip(keys.frames, keys.writers, strict=True):
+            if one.height and writer is not None and path not in one.columns:
+                raise BlockedError(f"topic {topic}, {writer.label}: the schema of the key has no field `{path}`")
+        if not found:
+            return None, bad
         try:
             return pl.concat(found, how="diagonal_relaxed"), bad
         except PolarsError:
@@ -134,23 +142,30 @@ class Keys:
         read, bad = await self._read(topic, nameless.select(ROW, ASSIGNMENT, OFFSET, keys))
         return replace(
             changes,
-            frames=[*changes.frames, *(one.with_columns(pl.lit(value=True).alias(DELETED)) for one in read)],
+            frames=[*changes.frames, *(one.with_columns(pl.lit(value=True).alias(DELETED)) for one, _ in read)],
+            writers=[*changes.writers, *(writer for _, writer in read)],
             unreadable=pl.concat([changes.unreadable, bad]).sort(ROW),
             tombstones=changes.tombstones.clear(),
         )
 
-    async def _read(self, topic: str, frame: pl.DataFrame) -> tuple[list[pl.DataFrame], pl.DataFrame]:
-        """Make of ROW, ASSIGNMENT, OFFSET, KEY frames with the id for KEY, none empty; and the unreadable."""
+    async def _read(
+        self, topic: str, frame: pl.DataFrame
+    ) -> tuple[list[tuple[pl.DataFrame, Schema | None]], pl.DataFrame]:
+        """Make of ROW, ASSIGNMENT, OFFSET, KEY frames with the id for KEY, none empty, and their keys' writer schemas.
+
+        And ROW, REASON, DETAIL of the unreadable.
+        """
+        writers: Sequence[Schema | None] = ()
         if self.decoder is None:
             ids, bad = _texts(frame, self.id)
             known = frame.with_columns(ids[self.id]).join(bad, on=ROW, how="anti", maintain_order="left")
             read = [known.drop(KEY)]
         else:
             keys = await self.decoder.decode(topic, frame.rename({KEY: VALUE}))
-            bad = _of_keys(keys.unreadable)
+            bad, writers = _of_keys(keys.unreadable), keys.writers
             keyless = frame.filter(pl.col(KEY).is_null()).drop(KEY).with_columns(pl.lit(None, pl.String).alias(self.id))
             read = [*(one.rename({self.path: self.id}, strict=False) for one in keys.frames), keyless]
-        return [one for one in read if one.height], bad
+        return [(one, writer) for one, writer in zip_longest(read, writers) if one.height], bad
 
 
 def _of_keys(unreadable: pl.DataFrame) -> pl.DataFrame:
