@@ -110,7 +110,7 @@ def compose(
         dead_letters = DeadLetterTopic(consumer, settings.dead_letters.topic, settings.kafka.group_id, telemetry)
         pipeline = Pipeline(
             feeds=feeds,
-            window=_window(settings),
+            window=make_window(settings),
             delivery=target.delivery,
             ledger=ledger,
             numbers=heritage.numbers,
@@ -163,7 +163,8 @@ def _source_options(settings: Settings, consumer: dict[str, Any]) -> SourceOptio
     return SourceOptions(consumer, topics, revoke_timeout_s, extension=settings.kafka.extension, alongside=beside)
 
 
-def _window(settings: Settings) -> Window:
+def make_window(settings: Settings) -> Window:
+    """Make the empty window."""
     limits = Limits(settings.window.max_rows, settings.window.max_bytes, settings.window.max_age)
     return Window(limits, [Events(source.events) for source in settings.sources], Encoder().encode)
 
