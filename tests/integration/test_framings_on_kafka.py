@@ -72,6 +72,7 @@ async def test_ids_stand_in_keys(tmp_path: Path, kafka: Kafka, registry: Registr
         changes = {"sources__key_framing": framing, "sources__id": "key" if framing == "text" else "key.number"}
         ended = await asyncio.to_thread(command, "check", "--config", str(it.settings(changes)))
         assert (ended.code, "id `key" in ended.out) == (0, True), ended.out
+        assert f"? key framing   1 of the newest 51 records of {it.topic} have no key" in ended.out
         async with it.member(**changes) as member:
             await until(it.arrived, seconds=60)
             await it.all_committed()
