@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from connector.avro.stores import SchemaStore
     from connector.feeds import Feed
     from connector.kafka.topics import TopicState
-    from connector.service.sections import RegistrySettings
+    from connector.service.sections import KafkaSettings, RegistrySettings
     from connector.service.settings import Settings
     from connector.telemetry import Telemetry
 
@@ -177,12 +177,16 @@ def _brake(settings: Settings, released: int) -> Brake:
 
 
 def consumer_properties(settings: Settings) -> dict[str, Any]:
+    """All of librdkafka's properties; see `kafka_properties`."""
+    return kafka_properties(settings.kafka)
+
+
+def kafka_properties(kafka: KafkaSettings) -> dict[str, Any]:
     """All of librdkafka's properties, secrets included.
 
     Raises:
         SettingError: the file of a secret can't be used.
     """
-    kafka = settings.kafka
     secrets = {
         name: read_secret(path, f"kafka.secrets.{name}", lines=has_lines(name)) for name, path in kafka.secrets.items()
     }
