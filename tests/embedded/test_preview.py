@@ -71,8 +71,11 @@ class Desk:
             "sources__schema_file": str(self.folder / "customer.avsc"),
             "sources__attributes": ATTRIBUTES,
         }
+        sources = changes.pop("sources", None)
+        settings = minimal(**(given | changes))
+        settings["sources"] = sources or settings["sources"]
         config = self.folder / "connector.yaml"
-        config.write_text(json.dumps(minimal(**(given | changes))))
+        config.write_text(json.dumps(settings))
         done = CliRunner().invoke(cli.app, ["preview", "--config", str(config), *arguments])
         if isinstance(done.exception, SettingError):  # `cli.main` makes exit code 2 of it
             return 2, str(done.exception)
@@ -159,6 +162,13 @@ def test_one_profile_is_found(desk: Desk) -> None:
     assert "0 of this profile" in desk.run("--id", "nobody")[1]
 
 
+def test_a_profile_is_found_whatever_its_attributes_hold(desk: Desk) -> None:
+    """Why it does not arrive is what one wants to know."""
+    desk.write(datum("one", "Graz, Styria"), datum("two"))
+    (source,) = desk.answer("--id", "one")["sources"]
+    assert (source["records"], source["dead_letters"]) == (1, {"unsafe_text": 1})
+
+
 def test_the_body_is_the_one_that_would_be_posted(desk: Desk, tmp_path: Path) -> None:
     """Merged by profile, the newest wins; to its owner only, never over another file, and said to be personal."""
     desk.write(datum("one", "Graz"), datum("two", "São Paulo"), datum("one", None, 8))
@@ -173,6 +183,48 @@ def test_the_body_is_the_one_that_would_be_posted(desk: Desk, tmp_path: Path) ->
     assert "2 profiles" in told
     code, told = desk.run("--body", str(file))
     assert (code, "is there already; name another file" in told) == (2, True)
+
+
+def test_sources_stand_side_by_side(desk: Desk, tmp_path: Path) -> None:
+    """In one body, as in a window; with --source only what that one says."""
+    desk.broker.create_topic("pos", partitions=1)
+    desk.write(datum("one", "Graz"), datum("two"))
+    desk.write(datum("one", "Wien", 9), topic="pos")
+    source = {"framing": "plain", "schema_file": str(desk.folder / "customer.avsc"), "id": "customer_id"}
+    both = {
+        "sources": [
+            source | {"topics": [TOPIC], "attributes": {"town": "city"}},
+            source | {"topics": ["pos"], "attributes": {"points": "points"}},
+        ]
+    }
+    answer = desk.answer("--body", str(tmp_path / "body"), **both)
+    assert [one["source"] for one in answer["sources"]] == [1, 2]
+    header, *rows = (tmp_path / "body").read_text().split("\n")
+    assert (header, sorted(rows)) == ("batch=thirdPartyId,town,points", ["one,Graz,9", "two,Graz,"])
+    assert answer["body"]["profiles"] == 2
+    only = desk.answer("--source", "pos", "--body", str(tmp_path / "pos"), **both)
+    assert [one["source"] for one in only["sources"]] == [2]
+    assert (tmp_path / "pos").read_bytes() == b"batch=thirdPartyId,points\none,9"
+    clash = [source | {"topics": [topic], "attributes": "all"} for topic in (TOPIC, "pos")]
+    code, told = desk.run(sources=clash)
+    assert (code, "the service would block here" in told) == (2, True)
+
+
+def test_every_field_is_taken_and_deletes_are_sent(desk: Desk) -> None:
+    """With `attributes: all` under its own name; what stands for a delete has no path."""
+    desk.write(datum("one"))
+    producer = desk.broker.producer()
+    producer.produce(TOPIC, None, key=b"two", partition=0)
+    producer.flush(20.0)
+    sends = {"sources__on_delete": "send", "sources__deleted": {"status": "gone"}, "sources__key_framing": "text"}
+    answer = desk.answer("--values", **{"sources__attributes": "all"} | sends)
+    seen = {one["name"]: (one["path"], one["samples"], one["empty"]) for one in answer["sources"][0]["attributes"]}
+    assert seen == {
+        None: ("customer_id", ["two", "one"], 0),
+        "city": ("city", ["Graz"], 1),
+        "points": ("points", ["7"], 1),
+        "status": (None, ["gone"], 1),
+    }
 
 
 def test_nothing_there_is_no_error(desk: Desk) -> None:

@@ -23,6 +23,7 @@ from connector.service.preview import body, shown
 from connector.service.preview.attributes import avro
 from connector.service.preview.calls import Closed, Rate, estimate
 from connector.service.preview.masking import WIDTH, mask, plain
+from connector.service.preview.report import time_text
 
 LIMITS = Limits(max_rows=1_000, max_bytes=1_000_000, max_age_s=10.0)
 P = [Partition("t", number) for number in range(4)]
@@ -253,3 +254,11 @@ def test_nothing_of_a_record_drives_the_terminal() -> None:
     made = shown.table([attribute | {"refused": {}}])
     cells = [str(next(iter(column.cells))) for column in made.columns]
     assert cells[1:4] == ["[red]b", "\\x1b[2J", "[bold]"]
+
+
+@pytest.mark.parametrize(
+    ("at_ms", "said"), [(1_795_000_000_000, "2026-11-18T11:06:40Z"), (10**18, None), (-(10**18), None), (None, None)]
+)
+def test_any_time_of_a_record_is_taken(at_ms: int | None, said: str | None) -> None:
+    """Producers write any number; one that is no time is left out."""
+    assert time_text(at_ms) == said

@@ -110,12 +110,12 @@ async def look(
     Raises:
         BlockedError: the mapping does not fit a writer schema.
     """
-    bare = replace(feed, mapping=replace(feed.mapping, attributes={}))
-    ids = [await one.read(bare) for one in decoded]
-    found = [_attribute(None, feed.mapping.id, decoded, ids, [_before(one.changes) for one in decoded], show)]
+    ids = [await one.read(bare(feed)) for one in decoded]
+    found = [_attribute(None, str(feed.mapping.id), decoded, ids, [_before(one.changes) for one in decoded], show)]
     already = [_rows(read.refused) for read in ids]
     mapped = feed.mapping.attributes
-    for name in _names(whole) if mapped is None else mapped:
+    fields = {path for one in decoded for frame in one.changes.frames for path in frame.columns}
+    for name in [name for name in _names(whole) if name in fields] if mapped is None else mapped:
         spec: Any = name if mapped is None else mapped[name]
         alone = replace(feed, mapping=replace(feed.mapping, attributes={name: spec}))
         reads = [await one.read(alone) for one in decoded]
@@ -124,6 +124,11 @@ async def look(
     # What stands for a delete is a column of its own where no field gives it.
     found += [_attribute(name, None, decoded, whole, already, show) for name in _names(whole) if name not in known]
     return found
+
+
+def bare(feed: Feed) -> Feed:
+    """Give the same feed without attributes: what its rows and refusals are, only the id decides."""
+    return replace(feed, mapping=replace(feed.mapping, attributes={}))
 
 
 def _attribute(  # noqa: PLR0913, PLR0917 (what, and what became of it)

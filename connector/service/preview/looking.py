@@ -203,7 +203,7 @@ async def _decoded(feed: Feed, found: Found, wanted: Wanted) -> list[Decoded]:
             feed.mapping.check(dtypes, f"topic {topic}")  # knows more fields, for its hints, than records that are read
         one = Decoded(topic, frame, chunk.records, await feed.decoder.decode(topic, frame))
         if wanted.id is not None:
-            rows = (await one.read(feed)).rows
+            rows = (await one.read(attributes.bare(feed))).rows  # with those that an attribute makes a dead letter
             ours = rows.filter(pl.col(ID) == wanted.id)[ROW] if rows.height else frame[ROW].clear()
             frame = frame.filter(pl.col(ROW).is_in(ours.implode())).tail(wanted.limit)
             one = Decoded(topic, frame, chunk.records, await feed.decoder.decode(topic, frame))

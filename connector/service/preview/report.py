@@ -63,8 +63,8 @@ def _source(seen: Seen, share: float) -> dict[str, Any]:
         "events": source.events,
         "read": sample.chunk.frame.height,
         "records": seen.records,
-        "from": _time(sample.first_ms),
-        "to": _time(sample.last_ms),
+        "from": time_text(sample.first_ms),
+        "to": time_text(sample.last_ms),
         "cut": sample.cut,
         "rows": seen.rows,
         "profiles": seen.profiles,
@@ -101,5 +101,9 @@ def _calls(settings: Settings, seen: Preview, profiles: int, size_bytes: int) ->
     }
 
 
-def _time(at_ms: int | None) -> str | None:
-    return None if at_ms is None else f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%dT%H:%M:%SZ}"
+def time_text(at_ms: int | None) -> str | None:
+    """A record's time, given in ms since 1970, in UTC; None where it has none, or one that no clock shows."""
+    try:
+        return None if at_ms is None else f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    except (ValueError, OverflowError, OSError):
+        return None  # producers write any number
