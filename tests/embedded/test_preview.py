@@ -266,8 +266,18 @@ def test_a_registry_that_is_away_is_told(desk: Desk, monkeypatch: pytest.MonkeyP
     given = {"registry": {"url": "http://127.0.0.1:1"}, "sources__framing": "confluent", "sources__schema_file": None}
     code, told = desk.run(**given)
     assert code == 1
-    assert "the registry does not answer" in told.splitlines()[-1]
-    assert "see registry.url" in told.splitlines()[-1]
+    said = "error: the schema registry at 127.0.0.1 does not answer (ConnectError); see registry.url"
+    assert told.splitlines() == [said]
+
+
+def test_brokers_that_are_away_are_told(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the cause, on one line and with 1."""
+    monkeypatch.setattr("connector.kafka.ranges.CALL_TIMEOUT_S", 1.0)
+    code, told = desk.run(kafka__bootstrap_servers="127.0.0.1:1")
+    assert code == 1
+    assert told.splitlines() == [
+        "error: Kafka does not answer: nothing listens there; start the brokers, or correct kafka.bootstrap_servers"
+    ]
 
 
 def test_the_docs_show_what_it_prints(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:

@@ -139,7 +139,7 @@ async def look(settings: Settings, wanted: Wanted) -> Preview:
                 for one, records in zip(found, decoded, strict=True)
             ]
         except TimeoutError:
-            raise FatalError(f"the registry does not answer: {listener.why}; see registry.url") from None
+            raise FatalError(f"{listener.why}; see registry.url") from None
         except BlockedError as error:
             raise SettingError(f"{error}; the service would block here") from None
     if not any(one.rows for one in seen):
