@@ -23,7 +23,7 @@ from connector.service.preview import body, shown
 from connector.service.preview.attributes import avro
 from connector.service.preview.calls import Closed, Rate, estimate
 from connector.service.preview.masking import WIDTH, mask, plain
-from connector.service.preview.report import time_text
+from connector.service.preview.report import by_number, time_text
 
 LIMITS = Limits(max_rows=1_000, max_bytes=1_000_000, max_age_s=10.0)
 P = [Partition("t", number) for number in range(4)]
@@ -186,6 +186,11 @@ def test_a_share_is_none_or_all_only_if_it_is() -> None:
     shares = [shown.share(part, 10_000) for part in (0, 1, 5_000, 9_999, 10_000)]
     assert shares == ["0%", "0.1%", "50.0%", "99.9%", "100%"]
     assert shown.share(0, 0) == "-"
+
+
+def test_counts_have_one_order() -> None:
+    """Whatever came first, so that two looks at the same records read alike."""
+    assert list(by_number({"b": 1, "c": 7, "a": 1})) == ["c", "a", "b"]
 
 
 def test_the_page_shows_options_that_exist() -> None:

@@ -16,10 +16,12 @@ from connector.profiles.lines import KEYS
 from connector.records import ID, ROW, Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections import abc
+    from collections.abc import Callable, Sequence
 
     from connector.avro.decoder import Changes
     from connector.feeds import Feed, Read
+    from connector.profiles.mapping import Mapping
     from connector.records import Record
 
 SAMPLES: Final = 3
@@ -80,7 +82,7 @@ class Attribute:
     Attributes:
         name: Target's; None for the id.
         path: where it comes from; None where it is only sent for deletes.
-        types: of its field, in Avro's words, in the schemas that the records were written with.
+        types: of the fields that it is made of, in Avro's words, in the schemas that the records were written with.
         samples: some values, as they may be shown.
         cells: how many came through: of each record that gives a row if it had only this attribute.
         empty: of these, so many hold no value, so that Target keeps the older one.
@@ -93,7 +95,7 @@ class Attribute:
     samples: Sequence[str]
     cells: int
     empty: int
-    refused: Mapping[str, int]
+    refused: abc.Mapping[str, int]
 
 
 async def look(
@@ -111,7 +113,10 @@ async def look(
         BlockedError: the mapping does not fit a writer schema.
     """
     ids = [await one.read(bare(feed)) for one in decoded]
-    found = [_attribute(None, str(feed.mapping.id), decoded, ids, [_before(one.changes) for one in decoded], show)]
+    of_id = bare(feed).mapping.paths or ()
+    found = [
+        _attribute(None, str(feed.mapping.id), of_id, decoded, ids, [_before(one.changes) for one in decoded], show)
+    ]
     already = [_rows(read.refused) for read in ids]
     mapped = feed.mapping.attributes
     fields = {path for one in decoded for frame in one.changes.frames for path in frame.columns}
@@ -119,10 +124,11 @@ async def look(
         spec: Any = name if mapped is None else mapped[name]
         alone = replace(feed, mapping=replace(feed.mapping, attributes={name: spec}))
         reads = [await one.read(alone) for one in decoded]
-        found.append(_attribute(name, str(spec), decoded, reads, already, show))
+        paths = _read_by(alone.mapping, bare(feed).mapping, str(spec))
+        found.append(_attribute(name, str(spec), paths, decoded, reads, already, show))
     known = {one.name for one in found}
     # What stands for a delete is a column of its own where no field gives it.
-    found += [_attribute(name, None, decoded, whole, already, show) for name in _names(whole) if name not in known]
+    found += [_attribute(name, None, (), decoded, whole, already, show) for name in _names(whole) if name not in known]
     return found
 
 
@@ -134,6 +140,7 @@ def bare(feed: Feed) -> Feed:
 def _attribute(  # noqa: PLR0913, PLR0917 (what, and what became of it)
     name: str | None,
     path: str | None,
+    paths: Sequence[str],
     decoded: Sequence[Decoded],
     reads: Sequence[Read],
     already: Sequence[set[int]],
@@ -147,7 +154,7 @@ def _attribute(  # noqa: PLR0913, PLR0917 (what, and what became of it)
     return Attribute(
         name=name,
         path=path,
-        types=_types(path, decoded),
+        types=_types(paths, decoded),
         samples=_samples(cells, show),
         cells=len(cells),
         empty=cells.null_count(),
@@ -189,9 +196,15 @@ def by_reason(refused: Sequence[pl.DataFrame], without: set[int] | None = None) 
     return Counter(once["reason"].to_list())
 
 
-def _types(path: str | None, decoded: Sequence[Decoded]) -> list[str]:
-    frames = (frame for one in decoded for frame in one.changes.frames)
-    return list(dict.fromkeys(avro(frame.schema[path]) for frame in frames if path in frame.columns))
+def _read_by(alone: Mapping, without: Mapping, spec: str) -> Sequence[str]:
+    """The paths that a mapping reads for its only attribute; `without` is the same mapping without it."""
+    before = without.paths or ()
+    return [path for path in alone.paths or () if path not in before] or [spec]
+
+
+def _types(paths: Sequence[str], decoded: Sequence[Decoded]) -> list[str]:
+    frames = [frame.schema for one in decoded for frame in one.changes.frames]
+    return list(dict.fromkeys(avro(frame[path]) for path in paths for frame in frames if path in frame))
 
 
 def avro(dtype: pl.DataType) -> str:

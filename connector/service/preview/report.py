@@ -14,7 +14,7 @@ from connector.service.preview import calls
 from connector.service.schema_stores import framing_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from connector.service.preview.looking import Preview, Seen
@@ -68,13 +68,18 @@ def _source(seen: Seen, share: float) -> dict[str, Any]:
         "cut": sample.cut,
         "rows": seen.rows,
         "profiles": seen.profiles,
-        "skipped": dict(seen.skipped),
-        "dead_letters": dict(seen.refused),
+        "skipped": by_number(seen.skipped),
+        "dead_letters": by_number(seen.refused),
         "over_brake": sum(seen.refused.values()) > share * seen.records,
-        "attributes": [asdict(one) for one in seen.attributes],
+        "attributes": [asdict(one) | {"refused": by_number(one.refused)} for one in seen.attributes],
         "last_hour": seen.found.rate.hour,
         "last_day": seen.found.rate.day,
     }
+
+
+def by_number(counts: Mapping[str, int]) -> dict[str, int]:
+    """Put the most frequent first, and those that are as frequent in the order of their names."""
+    return dict(sorted(counts.items(), key=lambda named: (-named[1], named[0])))
 
 
 def _calls(settings: Settings, seen: Preview, profiles: int, size_bytes: int) -> dict[str, Any] | None:

@@ -138,9 +138,7 @@ def calls_lines(calls: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
 
 
 def _counts(counts: Mapping[str, int]) -> str:
-    """The most frequent first."""
-    most = sorted(counts.items(), key=lambda named: -named[1])
-    return ", ".join(f"{count:,} {name}" for name, count in most) or NONE
+    return ", ".join(f"{count:,} {name}" for name, count in counts.items()) or NONE
 
 
 def _calls(number: float) -> str:
