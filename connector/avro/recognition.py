@@ -7,6 +7,7 @@ framing may be a datum of another. Pure.
 from __future__ import annotations
 
 import json
+import unicodedata
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
@@ -62,6 +63,14 @@ def recognise(values: Sequence[bytes], headers: Sequence[Mapping[str, bytes | No
 
 def _holds_json(values: Sequence[bytes]) -> bool:
     return _most(len(value) > _TAIL and value[0] == 0 and _is_json(value[_TAIL:]) for value in values)
+
+
+def is_text(value: bytes) -> bool:
+    """Whether it is UTF-8 without control characters, which no text for people holds, nor an id may."""
+    try:
+        return not any(unicodedata.category(char) == "Cc" for char in value.decode())
+    except UnicodeDecodeError:
+        return False
 
 
 def _framed(framing: Framing, values: Sequence[bytes], headers: Sequence[Mapping[str, bytes | None]]) -> bool:

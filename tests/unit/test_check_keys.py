@@ -49,7 +49,8 @@ def source(changes: dict[str, Any]) -> SourceSettings:
         pytest.param(IN_KEY, [b"c-1", b"c-2"], State.WELL, "the newest 2 records of crm are text", id="text"),
         pytest.param(IN_KEY, [b"\xff", b"\xfe"], State.WRONG, "are not text; they look like no", id="no text at all"),
         pytest.param(IN_KEY, [b"c-1", b"\xfe"], State.UNSURE, "1 keys of the newest 2", id="some are no text"),
-        pytest.param(IN_KEY, [FRAMED] * 2, State.UNSURE, "look like `key_framing: confluent`", id="Avro, not text"),
+        pytest.param(IN_KEY, [FRAMED] * 2, State.WRONG, "look like `key_framing: confluent`", id="Avro, not text"),
+        pytest.param(IN_KEY, ["c\xa01".encode()], State.WELL, "are text", id="a space that does not break"),
         pytest.param(IN_KEY, [b'{"id": 1}'], State.UNSURE, "look like JSON", id="JSON, not text"),
         pytest.param(IN_KEY, [None, None], State.WRONG, "are missing", id="no keys"),
         pytest.param(

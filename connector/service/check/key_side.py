@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from connector.avro import wire
-from connector.avro.keyed import text_of
-from connector.avro.recognition import looks_like
+from connector.avro.recognition import is_text, looks_like
 from connector.records import VALUE
 from connector.service import framings
 from connector.service.check.findings import Finding, State, unsure, well, wrong
@@ -56,10 +55,10 @@ def _framed(some: str, source: SourceSettings, keys: Sequence[bytes]) -> Finding
 
 def _strange(source: SourceSettings, keys: Sequence[bytes]) -> int:
     """Count the keys that are not as the source says."""
-    column = pl.Series(VALUE, keys, pl.Binary)
     if source.key_framing == framings.TEXT:
-        return text_of(column).null_count()
-    return wire.split(column.to_frame(), key_framing_of(source))[wire.SCHEMA].null_count()
+        return sum(not is_text(key) for key in keys)
+    framed = wire.split(pl.DataFrame({VALUE: keys}, schema={VALUE: pl.Binary}), key_framing_of(source))
+    return framed[wire.SCHEMA].null_count()
 
 
 def _meant(source: SourceSettings) -> str:

@@ -8,16 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-import polars as pl
-
-from connector.avro.keyed import text_of
-from connector.avro.recognition import looks_like, recognise
+from connector.avro.recognition import is_text, looks_like, recognise
 from connector.avro.wire import Framing
 from connector.errors import FatalError
 from connector.kafka import sample
 from connector.kafka.headers import pairs_of
 from connector.kafka.ranges import Ranges
-from connector.records import KEY, Partition
+from connector.records import Partition
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -104,8 +101,7 @@ def _keys(keys: Sequence[bytes | None]) -> str | None:
         return "confluent"
     if looks_like(given, [{}] * len(given)) is not None:
         return None
-    text = text_of(pl.Series(KEY, given, pl.Binary))
-    return None if text.null_count() or text.str.contains(r"\p{Cc}").any() else "text"
+    return "text" if all(map(is_text, given)) else None
 
 
 def framing_lines(looked: Looked | None) -> list[str]:
