@@ -81,7 +81,7 @@ def table(attributes: Iterable[Mapping[str, Any]]) -> Table:
             "the id" if one["name"] is None else one["name"],
             "sent for deletes" if one["path"] is None else one["path"],
             " | ".join(one["types"]) or NONE,
-            "  ".join(one["samples"]) or NONE,
+            " · ".join(one["samples"]) or NONE,
             share(one["empty"], one["cells"]),
             _counts(one["refused"]),
         )
