@@ -133,3 +133,14 @@ async def test_init_does_without_brokers(tmp_path: Path, registry: Registry, kaf
         ended = await asyncio.to_thread(command, "init", "no.such.topic", *asked)
         assert (ended.code, "no topic no.such.topic is there" in ended.err) == (0, True)
         assert "a guess: no record was looked at" in ended.out
+
+
+async def test_init_takes_the_schema_of_a_record(tmp_path: Path, kafka: Kafka, registry: Registry) -> None:
+    """Where the producer registers it under another subject than the topic's, and says so."""
+    async with kafka_road(kafka, registry.url, tmp_path) as it:
+        it.write_cities(it.register(CUSTOMER, f"{it.topic}-Customer"), range(5))
+        asked = ["--registry", registry.url, "--bootstrap-servers", kafka.address]
+        ended = await asyncio.to_thread(command, "init", it.topic, *asked)
+        assert (ended.code, f"the registry has no {it.topic}-value, so" in ended.err) == (0, True), ended
+        source = yaml.safe_load(ended.out)["sources"][0]
+        assert (source["id"], source["attributes"]) == ("customer_id", {"version": "version", "city": "city"})

@@ -129,7 +129,7 @@ def test_the_key_is_proposed_where_no_field_looks_like_the_id(tmp_path: Path) ->
     text = judge([Record(FRAMED, b"c-1")] * 2)
     found = source(text, ANONYMOUS)
     assert (found["id"], found["key_framing"]) == ("key", "text")
-    framed = Looked(2, Framing.CONFLUENT, None, "confluent", "customer_id")
+    framed = Looked(2, Framing.CONFLUENT, None, "confluent", key_path="customer_id")
     found = source(framed, ANONYMOUS)
     assert (found["id"], found["key_framing"]) == ("key.customer_id", "confluent")
     assert source(Looked(2, Framing.CONFLUENT, None, "confluent"), ANONYMOUS)["id"] == "CHOOSE"

@@ -16,9 +16,10 @@ from confluent_kafka import KafkaException
 from pydantic import ValidationError
 
 from connector.avro.decoder import Decoder
+from connector.avro.paths import leaves
 from connector.avro.registry import OfKeys, Registry
 from connector.avro.shapes.detection import detect
-from connector.avro.stores import SchemaFile
+from connector.avro.stores import Refused, SchemaFile
 from connector.avro.wire import Framing
 from connector.errors import FatalError, SettingError
 from connector.profiles.mapping import is_id
@@ -77,7 +78,8 @@ def init(  # noqa: PLR0913, PLR0917 (one per option)
     }
     kafka = _kafka(bootstrap_servers or BROKERS, _pairs("property", properties), _pairs("secret", secrets))
     looked = None if bootstrap_servers is None else _look(kafka, topic)
-    asked = _from_file(schema, topic) if schema else _newest(_registry(given), topic)
+    key = None if looked is None else looked.schema_key
+    asked = _from_file(schema, topic) if schema else _newest(_registry(given), topic, key)
     seen = detect(asyncio.run(asked))
     if looked is not None and looked.keys == "confluent" and not schema:
         looked = replace(looked, key_path=asyncio.run(_id_of_keys(_registry(given), topic)))
@@ -95,7 +97,7 @@ def init(  # noqa: PLR0913, PLR0917 (one per option)
         typer.echo(text, nl=False)
     else:
         output.write_text(text, "utf-8")
-        typer.echo(f"wrote {output}; now read it, and run `target-connector check --config {output}`")
+        typer.echo(f"wrote {output}; now read it, and run `target-connector check --config {output}`, then `preview`")
 
 
 def _pairs(option: str, given: list[str] | None) -> dict[str, str]:
@@ -141,12 +143,15 @@ def _look(kafka: KafkaSettings, topic: str) -> Looked | None:
     return None
 
 
-async def _newest(settings: RegistrySettings, topic: str) -> dict[str, pl.DataType]:
+async def _newest(settings: RegistrySettings, topic: str, key: bytes | None) -> dict[str, pl.DataType]:
+    """Give the types of the topic's newest schema, or of the one with this key, which a record named."""
     trouble = RegistryTrouble()
     registry = Registry.connect(registry_options(settings), trouble)
     try:
         async with asyncio.timeout(ANSWER_WITHIN_S):
             dtypes = await Decoder(framing=Framing.CONFLUENT, schemas=registry, paths=None).newest(topic)
+            if dtypes is None and key is not None:
+                dtypes = await _named(registry, topic, key)
     except TimeoutError:
         raise FatalError(f"--registry: {trouble.why}") from None
     finally:
@@ -154,6 +159,15 @@ async def _newest(settings: RegistrySettings, topic: str) -> dict[str, pl.DataTy
     if dtypes is None:
         raise SettingError(f"the registry has no schema under {topic}-value; name another topic, or give --schema")
     return dtypes
+
+
+async def _named(registry: Registry, topic: str, key: bytes) -> dict[str, pl.DataType] | None:
+    schema = await registry.schema(key)
+    if isinstance(schema, Refused):
+        return None
+    why = f"the registry has no {topic}-value, so this is the schema of a record, and `check` has none to look at"
+    typer.echo(f"warning: {why}", err=True)
+    return {column.path: column.type.dtype for column in leaves(schema.root) if column.type.dtype is not None}
 
 
 async def _id_of_keys(settings: RegistrySettings, topic: str) -> str | None:

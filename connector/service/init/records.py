@@ -8,13 +8,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+import polars as pl
+
+from connector.avro import wire
 from connector.avro.recognition import is_text, looks_like, recognise
 from connector.avro.wire import Framing
 from connector.errors import FatalError
 from connector.kafka import sample
 from connector.kafka.headers import pairs_of
 from connector.kafka.ranges import Ranges
-from connector.records import Partition
+from connector.records import VALUE, Partition
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -48,6 +51,7 @@ class Looked:
         like: what they look like instead, in words; None where like nothing.
         keys: `text`, or `confluent` where they are framed as Confluent's or Apicurio's; None where some are missing or
             of another kind.
+        schema_key: of the schema that the last of the values names by Confluent's framing; None with another one.
         key_path: path of what seems to be the id within keys that are records; None where there is none.
     """
 
@@ -55,6 +59,7 @@ class Looked:
     framing: Framing | None
     like: str | None
     keys: str | None
+    schema_key: bytes | None = None
     key_path: str | None = None
 
     @property
@@ -90,7 +95,15 @@ def judge(records: Sequence[Record]) -> Looked:
     headers = [dict(pairs_of(one) or ()) for one in valued]
     framing = recognise(values, headers) if values else None
     like = looks_like(values, headers) if values and framing is None else None
-    return Looked(len(values), framing, like, _keys([one.key() for one in records]))
+    return Looked(len(values), framing, like, _keys([one.key() for one in records]), _schema_key(framing, values))
+
+
+def _schema_key(framing: Framing | None, values: Sequence[bytes]) -> bytes | None:
+    if framing is not Framing.CONFLUENT:
+        return None
+    last = pl.DataFrame({VALUE: values[-1:]}, schema={VALUE: pl.Binary})
+    key: bytes | None = wire.split(last, framing)[wire.SCHEMA][0]
+    return key
 
 
 def _keys(keys: Sequence[bytes | None]) -> str | None:
