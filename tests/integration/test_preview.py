@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from confluent_kafka.admin import AdminClient
 
 from tests.embedded.road import until
@@ -14,6 +17,7 @@ from tests.integration.kafka_road import CUSTOMER, KafkaRoad, kafka_road, transa
 from tests.system.command import command
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from tests.containers import Kafka, Registry
@@ -66,19 +70,43 @@ async def test_calls_follow_from_what_the_topic_gained(tmp_path: Path, kafka: Ka
         assert calls["allowed_an_hour"] == 600
 
 
+@asynccontextmanager
+async def keeping_target() -> AsyncIterator[tuple[str, list[bytes]]]:
+    """A Target that keeps the bodies which it takes: its address, and what it was sent."""
+    bodies: list[bytes] = []
+
+    async def take(request: web.Request) -> web.Response:
+        bodies.append(await request.read())
+        return web.Response(text="<response><success>true</success></response>", content_type="application/xml")
+
+    app = web.Application(client_max_size=10_000_000)
+    app.router.add_post("/{path:.*}", take)
+    server = TestServer(app)
+    await server.start_server()
+    try:
+        yield f"http://127.0.0.1:{server.port}", bodies
+    finally:
+        await server.close()
+
+
 async def test_the_body_is_what_target_gets(tmp_path: Path, kafka: Kafka, registry: Registry) -> None:
-    """As many bytes as the service posts of the same records, whose order may differ between partitions."""
-    async with kafka_road(kafka, registry.url, tmp_path) as it:
-        it.write_cities(it.register(CUSTOMER), range(30), city="São Paulo & more")
+    """Byte for byte what the service then posts of the same records, merged and in the same order."""
+    async with kafka_road(kafka, registry.url, tmp_path) as it, keeping_target() as (url, bodies):
+        writer = it.register(CUSTOMER)
+        for number in range(90):
+            datum = {"customer_id": f"c-{number % 30}", "version": number, "city": "São Paulo & more"}
+            it.producer.produce(it.topic, writer.value(datum), partition=0)  # one, as Kafka orders nothing else
+        it.flush()
         file = tmp_path / "body"
-        await preview(it, "--body", str(file), window__max_age="2s")
-        async with it.member(window__max_age="2s") as member:
-            await until(it.arrived)
-        assert [batch.size_bytes for batch in member.batches] == [file.stat().st_size]
-        header, *rows = file.read_text("utf-8").split("\n")
-        assert header == "batch=thirdPartyId,version,city"
-        assert len(rows) == 30
-        assert all(row.endswith(",S%C3%A3o%20Paulo%20%26%20more") for row in rows)
+        given = {"target__base_url": url, "target__follow": False, "window__max_age": "3s"}
+        await preview(it, "--body", str(file), **given)
+        assert bodies == []
+        async with it.member(**given):
+            await until(lambda: bool(bodies))
+            await it.all_committed()
+        assert bodies == [file.read_bytes()]
+        assert bodies[0].count(b"\n") == 30
+        assert bodies[0].endswith(b"c-29,89,S%C3%A3o%20Paulo%20%26%20more")
 
 
 async def test_only_committed_records_are_seen(tmp_path: Path, kafka: Kafka, registry: Registry) -> None:
