@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
@@ -17,7 +17,7 @@ import polars as pl
 from connector.avro import paths as where
 from connector.avro import wire
 from connector.avro.inflating import MOST_INFLATED_BYTES, inflated
-from connector.avro.reading import Reader, Singly
+from connector.avro.reading import ENGINES, Reader, Singly
 from connector.avro.schema import Schema
 from connector.avro.stores import Refused
 from connector.errors import BlockedError, SettingError
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from connector.avro.paths import Column
+    from connector.avro.reading import Engines
     from connector.avro.stores import SchemaStore
     from connector.avro.wire import Framing
     from connector.telemetry import Telemetry
@@ -47,14 +48,15 @@ class Changes:
             schema lacks has no column. Types as `connector.avro.scalars` and `connector.avro.schema` list them.
         unreadable: ROW (UInt32), `reason` and `detail` (String) of the records that could not be read, by ROW.
         tombstones: ROW (UInt32) of the records without a value.
-        writers: the writer schema of each frame; none where a shape has made the frames.
+        writers: the writer schema of each frame, its label naming the topic's newest too; None, or fewer than there
+            are frames, for what no schema wrote.
         skipped: how many records were left out, by why: those that a shape knows to be about no profile.
     """
 
     frames: Sequence[pl.DataFrame]
     unreadable: pl.DataFrame
     tombstones: pl.DataFrame
-    writers: Sequence[Schema] = ()
+    writers: Sequence[Schema | None] = ()
     skipped: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -65,7 +67,7 @@ class Decoder:
         framing: how its records name their schema.
         schemas: where the schemas come from.
         paths: the dotted paths to give columns for; None for every field that is no record.
-        fast: whether to decode in columns where that can be; otherwise record by record.
+        engines: what may decode in columns where that can be; otherwise it is done record by record.
         telemetry: is told of records that were read singly.
     """
 
@@ -75,13 +77,13 @@ class Decoder:
         framing: Framing,
         schemas: SchemaStore,
         paths: Sequence[str] | None,
-        fast: bool = True,
+        engines: Engines = ENGINES,
         telemetry: Telemetry | None = None,
     ) -> None:
         self._framing = framing
         self._schemas = schemas
         self._paths = paths
-        self._fast = fast
+        self._engines = engines
         self._telemetry = telemetry or Silent()
         self._readers: dict[str, dict[bytes, Reader]] = {}
         self._newest: dict[str, Schema | None] = {}
@@ -98,7 +100,7 @@ class Decoder:
         """
         tombstones = frame.filter(pl.col(VALUE).is_null()).select(ROW)
         given = frame.select(ROW, ASSIGNMENT, OFFSET, VALUE, *map(header_column, self._framing.headers))
-        framed = wire.split(given.filter(pl.col(VALUE).is_not_null()), self._framing)
+        framed = wire.split(given.drop_nulls(VALUE), self._framing)
         groups = framed.drop_nulls(wire.SCHEMA).partition_by(wire.SCHEMA, maintain_order=True)
         by_key: dict[bytes, pl.DataFrame] = {group[wire.SCHEMA][0]: group for group in groups}
         readers = await self._readers_for(topic, list(by_key))
@@ -116,7 +118,7 @@ class Decoder:
         for why, count in singly.items():
             self._telemetry.read_singly(why, count)
         unreadable += [faults for _, faults in decoded]
-        frames, writers = [rows for rows, _ in decoded], [reader.schema for reader, _ in readable]
+        frames, writers = [rows for rows, _ in decoded], [self._named(topic, reader.schema) for reader, _ in readable]
         return Changes(frames, pl.concat(unreadable).sort(ROW), tombstones, writers)
 
     async def newest(self, topic: str) -> dict[str, pl.DataType] | None:
@@ -124,7 +126,7 @@ class Decoder:
 
         Returns:
             Type by path: of every leaf where all are wanted, else of every path there is, whole records (Struct)
-            included. None where nothing is registered for the topic yet.
+            and wanted paths by older names included. None where nothing is registered for the topic yet.
 
         Raises:
             SettingError: the newest schema cannot be used, or a wanted path leads to a recursive field of it.
@@ -134,12 +136,14 @@ class Decoder:
             return None
         if isinstance(newest, Refused):
             raise SettingError(f"topic {topic}: {newest.detail}")
-        for path in self._paths or ():
-            column = where.find(path, newest.root, newest.root)
-            if column is not None and column.type.dtype is None:
+        found = [where.find(path, newest.root, newest.root) for path in self._paths or ()]
+        wanted = [column for column in found if column is not None]
+        for column in wanted:
+            if column.type.dtype is None:
                 raise SettingError(f"topic {topic}: {_recursive(column, newest)}")
         walk = where.leaves if self._paths is None else where.reachable
-        return {column.path: column.type.dtype for column in walk(newest.root) if column.type.dtype is not None}
+        offered = itertools.chain(walk(newest.root), wanted)
+        return {column.path: column.type.dtype for column in offered if column.type.dtype is not None}
 
     async def _readers_for(self, topic: str, keys: Sequence[bytes]) -> Mapping[bytes, Reader | Refused]:
         known = self._readers.setdefault(topic, {})
@@ -164,13 +168,20 @@ class Decoder:
         newest = self._newest[topic]
         aliases = newest.root if newest else None
         if self._paths is None:
-            return Reader(schema, list(where.leaves(schema.root, aliases)), fast=self._fast)
+            return Reader(schema, list(where.leaves(schema.root, aliases)), self._engines)
         found = [where.find(path, schema.root, aliases) for path in self._paths]
         columns = [column for column in found if column is not None]
         for column in columns:
             if column.type.dtype is None:
-                raise BlockedError(f"topic {topic}: {_recursive(column, schema)}")
-        return Reader(schema, columns, fast=self._fast)
+                raise BlockedError(f"topic {topic}: {_recursive(column, self._named(topic, schema))}")
+        return Reader(schema, columns, self._engines)
+
+    def _named(self, topic: str, schema: Schema) -> Schema:
+        """Label a schema so that whoever must mend it finds its subject."""
+        newest = self._newest[topic]
+        if newest is None or newest.label == schema.label:
+            return schema
+        return replace(schema, label=f"{schema.label} (the newest is {newest.label})")
 
 
 def _recursive(column: Column, schema: Schema) -> str:

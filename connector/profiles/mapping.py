@@ -138,7 +138,8 @@ class Mapping:
             BlockedError: this schema lacks the id, or has an attribute that cannot be sent.
         """
         if self.id not in changes.columns:
-            raise BlockedError(f"{where}: {_missing(self.id, _paths_in(changes.schema))}")
+            # Which fields it has instead is not known here: of those not wanted there are no columns.
+            raise BlockedError(f"{where}: the schema has no field `{self.id}`, which the id needs")
         if misfit := self._misfit(changes.schema):
             raise BlockedError(f"{where}: {misfit}")
         pairs = {ID: self.id, **self._attributes_in(changes.schema)}
