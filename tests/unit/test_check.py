@@ -63,6 +63,22 @@ async def test_target_does_not_answer() -> None:
         pass
     state, text = await reached(base_url=f"http://127.0.0.1:{port}")
     assert (state, "correct target.client or target.base_url" in text) == (State.WRONG, True)
+    assert f"127.0.0.1:{port} can't be reached: Connection refused ->" in text
+
+
+async def test_target_does_not_speak_tls() -> None:
+    """What answers there is something else: said in words, without OpenSSL's file and line."""
+
+    async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(plain, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        state, text = await reached(base_url=f"https://127.0.0.1:{port}")
+    assert (state, "does not speak TLS as it must: " in text, "_ssl.c" in text) == (State.WRONG, True, False)
 
 
 @pytest.mark.parametrize("trusted", [True, False])

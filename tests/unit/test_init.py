@@ -157,3 +157,18 @@ def test_an_address_that_is_none_is_told() -> None:
     """With the option."""
     code, told = run("crm.customers", "--registry", "ftp://registry")
     assert (code, told.startswith("--registry: ")) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--property", "x"], "--property: write NAME=VALUE"),
+        (["--property", "group.id=x"], "--property: "),
+        (["--secret", "sasl.password"], "--secret: write NAME=VALUE"),
+        (["--bootstrap-servers", "no address"], "--bootstrap-servers: "),
+    ],
+)
+def test_what_is_wrong_with_kafkas_options_is_told(arguments: list[str], told: str) -> None:
+    """With the option, before anybody is asked."""
+    code, said = run("crm.customers", *arguments)
+    assert (code, said.startswith(told)) == (2, True), said
