@@ -25,7 +25,9 @@ APICURIO_ID_BYTES: Final = 4
 
 def in_key(source: SourceSettings) -> bool:
     """Whether the id of every record stands in its key."""
-    return source.id == KEY if source.key_framing == TEXT else of_key(source) and source.id.startswith(f"{KEY}.")
+    return (
+        source.id_path == KEY if source.key_framing == TEXT else of_key(source) and source.id_path.startswith(f"{KEY}.")
+    )
 
 
 def of_key(source: SourceSettings) -> bool:
@@ -35,7 +37,7 @@ def of_key(source: SourceSettings) -> bool:
 
 def key_path(source: SourceSettings) -> str:
     """Give the path of the id within a key that is a record; of records without a value, it is that in the row."""
-    return source.id.removeprefix(f"{KEY}.") if in_key(source) else source.id
+    return source.id_path.removeprefix(f"{KEY}.") if in_key(source) else source.id_path
 
 
 def problems(source: SourceSettings) -> list[str | None]:
@@ -63,6 +65,6 @@ def problems(source: SourceSettings) -> list[str | None]:
         else None,
         f"key_framing {source.key_framing} means that the key is a record; write id: key. and the path of its field, "
         "or on_delete: send"
-        if of_key(source) and (nobody_asks or source.id == KEY)
+        if of_key(source) and (nobody_asks or source.id_path == KEY)
         else None,
     ]

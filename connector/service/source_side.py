@@ -20,12 +20,15 @@ from connector.avro.shapes.unwrapped import Unwrapped
 from connector.feeds import Feed
 from connector.kafka.topics import reads
 from connector.profiles.deletes import OnDelete
+from connector.profiles.expressions.expression import Expression
 from connector.profiles.mapping import Mapping, UnsafeText
 from connector.profiles.stand_ins import OTHERS, StandIns
+from connector.service.fields import VALUE
 from connector.service.framings import NONE, in_key, key_path
 from connector.service.schema_stores import framing_of, keys_of, store_of
 
 if TYPE_CHECKING:
+    from collections import abc
     from collections.abc import Sequence
 
     from connector.avro.shapes.shape import Shape
@@ -54,17 +57,24 @@ def make_feed(
     keyed = source.key_framing != NONE and source.on_delete == "send"
     return Feed(
         reads=partial(reads, source.topics),
-        decoder=KeyedDecoder(decoder, of_keys, source.id) if in_key(source) else decoder,
+        decoder=KeyedDecoder(decoder, of_keys, source.id_path) if in_key(source) else decoder,
         mapping=make_mapping(source),
         on_delete=OnDelete(source.on_delete),
-        keys=Keys(source.id, of_keys, key_path(source)) if keyed else None,
+        keys=Keys(source.id_path, of_keys, key_path(source)) if keyed else None,
     )
 
 
 def make_mapping(source: SourceSettings) -> Mapping:
     """Make the mapping of a source."""
-    attributes = None if source.attributes == "all" else source.attributes
-    return Mapping(source.id, attributes, UnsafeText(source.unsafe_text), _stand_ins(source))
+    attributes = (
+        None if source.attributes == "all" else {name: _source(held) for name, held in source.attributes.items()}
+    )
+    where = None if source.where is None else Expression.parse(source.where)
+    return Mapping(_source(source.id), attributes, UnsafeText(source.unsafe_text), _stand_ins(source), where)
+
+
+def _source(given: str | abc.Mapping[str, str]) -> str | Expression:
+    return given if isinstance(given, str) else Expression.parse(given[VALUE])
 
 
 def _stand_ins(source: SourceSettings) -> StandIns:
@@ -82,7 +92,7 @@ def make_decoder(
     fast: bool = True,
 ) -> Decoder | ShapedDecoder:
     """Make what decodes the values of a source, by its shape, without an id that stands in the key; see `make_feed`."""
-    wants = Wants(source.id, _paths_in_values(source))
+    wants = Wants(source.id_path, _paths_in_values(source))
     shape = make_shape(source, wants)
     paths = wants.paths if shape is None else shape.paths()
     decoder = Decoder(framing=framing, schemas=schemas, paths=paths, fast=fast, telemetry=telemetry)
@@ -91,7 +101,7 @@ def make_decoder(
 
 def _paths_in_values(source: SourceSettings) -> Sequence[str] | None:
     paths = make_mapping(source).paths
-    return [path for path in paths if path != source.id] if paths is not None and in_key(source) else paths
+    return [path for path in paths if path != source.id_path] if paths is not None and in_key(source) else paths
 
 
 def make_shape(source: SourceSettings, wants: Wants) -> Shape | None:
