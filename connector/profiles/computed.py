@@ -28,10 +28,10 @@ def paths_of(source: str | Expression) -> tuple[str, ...]:
 
 
 def judged(changes: pl.DataFrame, where: Expression | None) -> tuple[pl.DataFrame, int]:
-    """Keep the changes that a predicate is true of.
+    """Keep the changes that a predicate is true of, and all deletes.
 
-    A delete often holds nothing but the id. Where it lacks a field of the predicate, or has null there, nothing can be
-    said of it and it is kept: the profile may be in Target.
+    A delete may hold nothing but the id, and whatever it holds, an older change of the profile may have been kept: then
+    the profile is in Target.
 
     Returns:
         Those that are kept, and how many records are left out with all that they hold.
@@ -46,8 +46,7 @@ def judged(changes: pl.DataFrame, where: Expression | None) -> tuple[pl.DataFram
     except ExpressionError as error:
         raise ExpressionError(f"where: {error}") from None
     if DELETED in changes.columns:
-        held = [pl.col(path).is_not_null() if path in changes.columns else pl.lit(value=False) for path in where.paths]
-        counts = counts | (pl.col(DELETED) & ~pl.all_horizontal(pl.lit(value=True), *held))
+        counts = counts | pl.col(DELETED)
     kept = changes.filter(counts)
     return kept, changes[ROW].n_unique() - kept[ROW].n_unique() if kept.height < changes.height else 0
 

@@ -56,7 +56,7 @@ AT = {"gtid": None, "file": "binlog.000004", "pos": 1047, "row": 0}
 
 
 async def test_a_delete_of_debezium_goes_on_with_its_id_made_by_the_expression() -> None:
-    """`after` is null, so the predicate cannot be judged; the id comes from `before`, hashed as that of any row."""
+    """The predicate says nothing of it; the id comes from `before`, hashed as that of any row."""
     source = MYSQL.source | {
         "where": "city = 'Graz'",
         "id": {"value": "sha256(lower(customer_id))"},
