@@ -166,6 +166,26 @@ def test_an_expression_gives_what_sql_would(expression: str, expected: list[str 
     assert values(expression) == expected
 
 
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("'a' = coalesce(tier, 'a')", "true"),
+        ("nullif('a', CASE WHEN consent THEN tier ELSE 'a' END)", None),
+        ("lower('A') || coalesce(tier, 'b')", "ab"),
+        ("strftime(nullif(DATE '2024-01-31', CASE WHEN consent THEN born ELSE DATE '2024-02-01' END), '%j')", "031"),
+        ("sha256('a') = sha256(coalesce(tier, 'a'))", "true"),
+    ],
+)  # fmt: skip
+def test_what_is_the_same_in_all_rows_is_in_all_rows(expression: str, expected: str | None) -> None:
+    """Of a chunk without a value in some field, too; Polars makes one row of some of these."""
+    nothing = ROWS.with_columns(pl.lit(None).cast(dtype).alias(name) for name, dtype in ROWS.schema.items())
+    apart = pl.DataFrame({name: [None] * 3 for name in ROWS.columns}, schema=ROWS.schema)
+    for rows in (nothing, apart):
+        assert values(expression, rows) == [expected] * 3
+        kept = rows.filter(Expression.parse(f"({expression}) IS NOT NULL").condition(rows.schema))
+        assert kept.height == (0 if expected is None else 3)
+
+
 def test_keywords_and_functions_are_of_any_case_but_paths_are_not() -> None:
     """As in SQL, but Avro's names are what they are."""
     assert values("Case When TIER is Null Then Upper(tier) else 'x' end") == ["GOLD", None, " BASIC"]

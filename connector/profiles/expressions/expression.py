@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -82,4 +82,14 @@ class Expression:
 def _build(root: Node, paths: tuple[str, ...], dtypes: tuple[pl.DataType | None, ...]) -> Typed:
     """Build once for all frames of a schema: of a long expression that takes 10 ms."""
     known = {path: dtype for path, dtype in zip(paths, dtypes, strict=True) if dtype is not None}
-    return building.build(root, known)
+    built = building.build(root, known)
+    return replace(built, column=_as_high_as_the_frame(built.column))
+
+
+def _as_high_as_the_frame(column: pl.Expr) -> pl.Expr:
+    """Repeat one value for all rows, where Polars gives just one.
+
+    It keeps a column whose values are all the same as one value, and of some operators on such a column and a literal
+    (`'a' = coalesce(x, 'a')`, x all null) it gives one row instead of all, which is an error (as in its issue 29082).
+    """
+    return pl.when(pl.repeat(value=True, n=pl.len())).then(column)
