@@ -83,11 +83,10 @@ def _expression(value: str) -> str:
 
 
 def _id(value: object) -> object:
-    """Checked as a whole, as attributes are; the deletes of a shape can look for one field only."""
+    """Checked as a whole, as attributes are."""
     refuse([_source_problem(value)])
-    if isinstance(value, Mapping) and len(named := Expression.parse(value[VALUE]).paths) != 1:
-        which = f"names {len(named)}" if named else "names none"
-        raise ValueError(f"an id is made of exactly one field, and this {which}; let the producer join several")
+    if isinstance(value, Mapping) and not Expression.parse(value[VALUE]).paths:
+        raise ValueError("names no field, so all profiles would be one; name the field that tells them apart")
     return value
 
 

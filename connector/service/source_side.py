@@ -57,10 +57,10 @@ def make_feed(
     keyed = source.key_framing != NONE and source.on_delete == "send"
     return Feed(
         reads=partial(reads, source.topics),
-        decoder=KeyedDecoder(decoder, of_keys, source.id_path) if in_key(source) else decoder,
+        decoder=KeyedDecoder(decoder, of_keys, source.id_paths[0]) if in_key(source) else decoder,
         mapping=make_mapping(source),
         on_delete=OnDelete(source.on_delete),
-        keys=Keys(source.id_path, of_keys, key_path(source)) if keyed else None,
+        keys=Keys(source.id_paths[0], of_keys, key_path(source)) if keyed else None,
     )
 
 
@@ -92,7 +92,7 @@ def make_decoder(
     fast: bool = True,
 ) -> Decoder | ShapedDecoder:
     """Make what decodes the values of a source, by its shape, without an id that stands in the key; see `make_feed`."""
-    wants = Wants(source.id_path, _paths_in_values(source))
+    wants = Wants(source.id_paths, _paths_in_values(source))
     shape = make_shape(source, wants)
     paths = wants.paths if shape is None else shape.paths()
     decoder = Decoder(framing=framing, schemas=schemas, paths=paths, fast=fast, telemetry=telemetry)
@@ -101,7 +101,7 @@ def make_decoder(
 
 def _paths_in_values(source: SourceSettings) -> Sequence[str] | None:
     paths = make_mapping(source).paths
-    return [path for path in paths if path != source.id_path] if paths is not None and in_key(source) else paths
+    return [path for path in paths if path not in source.id_paths] if paths is not None and in_key(source) else paths
 
 
 def make_shape(source: SourceSettings, wants: Wants) -> Shape | None:

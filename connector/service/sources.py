@@ -96,7 +96,7 @@ class SourceSettings(Section):
     )
     id: fields.Id = Field(
         description="Path of the field that holds the profile's id; with `key_framing`, `key` (text) or a path that "
-        "begins with `key.` (Avro) leads into the key. Or an expression of one field: `{value: sha256(lower(email))}`."
+        "begins with `key.` (Avro) leads into the key. Or an expression that makes it: `{value: sha256(lower(email))}`."
     )
     attributes: fields.Attributes = Field(
         description="Target's name of each attribute and the path of its field, or an expression that makes it "
@@ -127,9 +127,9 @@ class SourceSettings(Section):
     sentinel: fields.Sent = Field(default=SENTINEL, description="What is sent for a null, where `on_null` says so.")
 
     @property
-    def id_path(self) -> str:
-        """The path that the id, or the expression that makes it, reads."""
-        return self.id if isinstance(self.id, str) else Expression.parse(self.id[fields.VALUE]).paths[0]
+    def id_paths(self) -> tuple[str, ...]:
+        """What the id is made of; with `key_framing` exactly one path."""
+        return (self.id,) if isinstance(self.id, str) else Expression.parse(self.id[fields.VALUE]).paths
 
     @model_validator(mode="after")
     def _schema_is_given(self) -> Self:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
 import pytest
 
-from connector.records import ASSIGNMENT, OFFSET, ROW, Reason
+from connector.records import ASSIGNMENT, KEY, OFFSET, ROW, Reason
 from tests.samples.debezium import change
 from tests.samples.files import SAMPLES
 from tests.unit.test_shapes import feed, frame, outcome
@@ -20,6 +21,12 @@ EVENTS = [
     for name, sample in SAMPLES.items()
     for event in sample.events
 ]
+KEYED: dict[str, Any] = {
+    "id": {"value": "sha256(upper(key))"},
+    "key_framing": "text",
+    "on_delete": "send",
+    "deleted": {"status": "gone"},
+}
 
 
 def computed(sample: Sample, **more: Any) -> dict[str, Any]:
@@ -77,3 +84,46 @@ async def test_a_delete_of_debezium_goes_on_with_its_id_made_by_the_expression()
         (digest, None, "gone"),
     ]
     assert read.skipped == {"filtered": 1}
+
+
+async def test_the_id_of_a_deleted_row_may_be_made_of_several_fields() -> None:
+    """Each of them comes from `before`; one that is null there makes a dead letter rather than half an id."""
+    source = MYSQL.source | {
+        "id": {"value": "city || '-' || customer_id"},
+        "on_delete": "send",
+        "deleted": {"status": "gone"},
+    }
+    datums = [
+        change("mysql", "c", None, ROW_OF_MYSQL, **AT),
+        change("mysql", "d", ROW_OF_MYSQL, None, **AT),
+        change("mysql", "d", ROW_OF_MYSQL | {"city": None}, None, **AT),
+    ]
+    read = await feed(MYSQL.schema, **source).read("crm", frame(MYSQL.schema, datums))
+    assert read.rows.select("#id", "status").rows() == [("Graz-c-1", None), ("Graz-c-1", "gone")]
+    assert [reason for letters in read.refused for reason in letters["reason"]] == [Reason.ID_MISSING]
+
+
+class Keyed:
+    """A record of which a feed asks the key."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def key(self) -> bytes:
+        """Give it."""
+        return self._key
+
+
+async def test_an_id_may_be_made_of_the_key() -> None:
+    """Of a record with a value and of one without, by the same expression."""
+    schema = {"type": "record", "name": "Customer", "fields": [{"name": "tier", "type": "string"}]}
+    source = KEYED | {"attributes": {"tier": "tier", "known": {"value": "key"}}}
+    keys = [b"c-1", b"c-2"]
+    records: Any = [Keyed(key) for key in keys]
+    given = frame(schema, [{"tier": "gold"}, None]).with_columns(pl.Series(KEY, keys, pl.Binary))
+    read = await feed(schema, **source).read("crm", given, records)
+    first, second = (hashlib.sha256(key.upper()).hexdigest() for key in keys)
+    assert read.rows.drop(ROW, ASSIGNMENT, OFFSET).to_dicts() == [
+        {"#id": first, "tier": "gold", "known": "c-1", "status": None},
+        {"#id": second, "tier": None, "known": None, "status": "gone"},
+    ]

@@ -260,8 +260,10 @@ def test_a_value_outside_its_range_is_refused(values: dict[str, Any], told: str)
         pytest.param({"id": "a..b"}, "not a path", id="a path with a hole"),
         pytest.param({"id": 5}, "not a path", id="an id that is a number"),
         pytest.param({"id": {"value": "lower("}}, "character 7: it ends where", id="an id that is no expression"),
-        pytest.param({"id": {"value": "a || b"}}, "exactly one field, and this names 2", id="an id of two fields"),
-        pytest.param({"id": {"value": "'a'"}}, "exactly one field, and this names none", id="an id of no field"),
+        pytest.param({"id": {"value": "'a'"}}, "names no field, so all profiles would be one", id="an id of no field"),
+        pytest.param(
+            {"id": {"value": "key || b"}, "key_framing": "text"}, "made of one field", id="an id of key and value"
+        ),
         pytest.param({"id": {"valu": "a"}}, "{value: …} with an expression and nothing else", id="an id of nothing"),
         pytest.param({"where": "a = 'x"}, "character 5: a text without its closing", id="no condition"),
         pytest.param({"where": ""}, "is empty; write an expression", id="an empty condition"),
