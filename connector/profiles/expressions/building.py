@@ -74,7 +74,8 @@ def _literal(node: Literal) -> Typed:
 
 def _dtype(value: object) -> pl.DataType:
     if isinstance(value, Decimal):
-        return pl.Decimal(38, -int(value.as_tuple().exponent))
+        digits, scale = len(value.as_tuple().digits), -int(value.as_tuple().exponent)
+        return pl.Decimal(max(digits, scale), scale)
     if isinstance(value, datetime):
         return pl.Datetime("us", UTC if value.tzinfo else None)
     known = {bool: pl.Boolean(), int: pl.Int64(), str: pl.String(), date: pl.Date()}

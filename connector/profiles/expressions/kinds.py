@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from connector.profiles.expressions.tree import Place
 
 UTC: Final = "UTC"
-_MAX_SCALE: Final = 19  # so that a whole number of 64 bits still has room before the point of 38 digits
+_MAX_DIGITS: Final = 38  # of a decimal
+_WHOLE_DIGITS: Final = 19  # of a number of 64 bits
 
 
 class Kind(StrEnum):
@@ -174,7 +175,12 @@ def _joint(dtypes: Sequence[pl.DataType]) -> pl.DataType:
     kind = kind_of(first)
     if kind is not Kind.NUMBER:
         return _PLAIN[kind]
-    scale = max((dtype.scale for dtype in dtypes if isinstance(dtype, pl.Decimal)), default=0)
-    if any(dtype.is_float() for dtype in dtypes) or scale > _MAX_SCALE:
+    decimals = [dtype for dtype in dtypes if isinstance(dtype, pl.Decimal)]
+    if not decimals:
+        return pl.Float64() if any(dtype.is_float() for dtype in dtypes) else pl.Int64()
+    scale = max(dtype.scale for dtype in decimals)
+    before = max(_WHOLE_DIGITS if dtype.is_integer() else 0 for dtype in dtypes)
+    before = max(before, *(dtype.precision - dtype.scale for dtype in decimals))
+    if any(dtype.is_float() for dtype in dtypes) or before + scale > _MAX_DIGITS:
         return pl.Float64()
-    return pl.Decimal(38, scale) if any(isinstance(dtype, pl.Decimal) for dtype in dtypes) else pl.Int64()
+    return pl.Decimal(_MAX_DIGITS, scale)

@@ -194,11 +194,11 @@ class _Parser:
         text = self._tokens.take().text
         try:
             value = date.fromisoformat(text) if word == "date" else datetime.fromisoformat(text)
-        except ValueError:
+            if isinstance(value, datetime) and value.tzinfo is not None:
+                value = value.astimezone(UTC)
+        except (ValueError, OverflowError):
             form = "DATE '2024-01-31'" if word == "date" else "TIMESTAMP '2024-01-31T12:00:00Z'"
             raise ExpressionError(f"is not a {word}; write it as in {form}", start + 1) from None
-        if isinstance(value, datetime) and value.tzinfo is not None:
-            value = value.astimezone(UTC)
         return Literal(value, self._tokens.place(start))
 
     def _case(self) -> Node:
