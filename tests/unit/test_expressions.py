@@ -31,6 +31,7 @@ ROWS = pl.DataFrame(
         "photo": [b"x", None, b""],
         "mixed": [{"?string": "7", "?long": None}, {"?string": None, "?long": 7}, None],
         "address": [{"city": "Graz"}] * 3,
+        "nested": [[[1]], None, []],
         "huge": [Decimal(10**37), Decimal(-1), None],
     },
     schema_overrides={
@@ -157,6 +158,16 @@ def test_a_function_gives_what_its_example_says(example: str, gives: str | None)
         ("strftime(at, '%H.%M')", ["07.45", None, None]),
         ("strftime(NULL, '%H')", [None] * 3),
         ("CAST(seen AT TIME ZONE 'Europe/Vienna' AS DATE)", ["2024-02-01", None, "2024-07-01"]),
+        ("array_to_string(tags, ';')", ["x;y", "", None]),
+        ("array_to_string(NULL, ';')", [None] * 3),
+        ("from_epoch(points, 's')", ["1970-01-01T00:00:01.000Z", "1970-01-01T00:00:02.000Z", None]),
+        ("from_epoch(amount, 'ms')", ["1970-01-01T00:00:00.019Z", "1970-01-01T00:00:00.000Z", None]),
+        ("from_epoch(score, 'us')", ["1970-01-01T00:00:00.000000Z", None, None]),
+        ("from_epoch(-62135596800, 's')", ["0001-01-01T00:00:00.000Z"] * 3),
+        ("from_epoch(-62135596801, 's')", [None] * 3),
+        ("from_epoch(253402300799999, 'ms')", ["9999-12-31T23:59:59.999Z"] * 3),
+        ("from_epoch(253402300800000, 'ms')", [None] * 3),
+        ("from_epoch(NULL, 's')", [None] * 3),
         # Numbers.
         ("round(score, 2)", ["0.13", None, None]),
         ("round(amount, 1)", ["19.9", "-0.1", None]),
@@ -191,6 +202,19 @@ def test_what_is_the_same_in_all_rows_is_in_all_rows(expression: str, expected: 
         assert values(expression, rows) == [expected] * 3
         kept = rows.filter(Expression.parse(f"({expression}) IS NOT NULL").condition(rows.schema))
         assert kept.height == (0 if expected is None else 3)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ([["a", None, "b"], [None], []], ["a;b", "", ""]),
+        ([[1, 2], [-3], None], ["1;2", "-3", None]),
+        ([[datetime(2024, 1, 31, tzinfo=UTC)]], ["2024-01-31T00:00:00.000000Z"]),
+    ],
+)
+def test_a_list_is_joined_as_its_entries_are_sent(given: list[Any], expected: list[str | None]) -> None:
+    """Each in the text of its type, those that are null left out."""
+    assert values("array_to_string(it, ';')", pl.DataFrame({"it": given})) == expected
 
 
 def test_keywords_and_functions_are_of_any_case_but_paths_are_not() -> None:
@@ -252,7 +276,7 @@ def test_a_cast_gives_null_where_there_is_no_counterpart(
         pytest.param("CAST(tier AS BLOB)", "there are VARCHAR, BIGINT, DOUBLE, BOOLEAN, DATE", id="an unknown type"),
         pytest.param("CAST(tier, DATE)", "`AS` of CAST(… AS …)", id="CAST without AS"),
         pytest.param("lowr(tier)", "there is no function lowr; did you mean lower?", id="a misspelt function"),
-        pytest.param("read_csv('x')", "there is no function read_csv; there are coalesce", id="an unknown function"),
+        pytest.param("read_csv('x')", "no function read_csv; there are array_to_string", id="an unknown function"),
         pytest.param("concat(tier, tier)", "write a || b", id="another database's function"),
         pytest.param("lower()", "lower takes lower(text)", id="no argument"),
         pytest.param("left(tier)", "left takes left(text, count)", id="an argument too few"),
@@ -262,6 +286,11 @@ def test_a_cast_gives_null_where_there_is_no_counterpart(
         pytest.param("lpad(tier, 5, 'ab')", "must be one character", id="a literal of another form"),
         pytest.param("replace(tier, '', '')", "must not be empty", id="nothing to replace"),
         pytest.param("replace(tier, 'a', 'bb')", "no more characters than it takes out", id="a growing text"),
+        pytest.param("from_epoch(points, 'h')", "must be one of 's', 'ms', 'us'", id="an unknown unit"),
+        pytest.param("from_epoch(tier, 's')", "where from_epoch needs a number; write CAST(tier AS", id="text of time"),
+        pytest.param("array_to_string(tags, ' and ')", "must have at most 3 characters", id="a long separator"),
+        pytest.param("array_to_string(tier, ';')", "`tier` is text, where array_to_string needs a list", id="no list"),
+        pytest.param("array_to_string(nested, ';')", "is a list of lists, maps, records", id="a list of lists"),
         pytest.param("strftime(born, '%Q')", "has `%Q`, which is no code", id="an unknown code"),
         pytest.param("strftime(born, '%9999d')", "which is no code", id="a width"),
         pytest.param("strftime(born, '%')", "has `%`, which is no code", id="half a code"),

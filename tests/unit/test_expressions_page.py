@@ -55,6 +55,7 @@ def test_the_types_of_cast_are_those_of_the_code() -> None:
     [
         f"{tree.MAX_CHARS:,} characters, {tree.MAX_DEPTH} levels inside each other, {tree.MAX_SIZE} parts",
         f"| a pattern of `LIKE` | {operators.MAX_PATTERN} characters |",
+        f"| a separator of `array_to_string` | {functions.MAX_SEPARATOR} characters |",
         f"| a format of `strftime` | {functions.MAX_FORMAT} characters |",
         f"| `left`, `right`, `substr` | {functions.MAX_CUT:,} characters |",
     ],

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -126,6 +126,7 @@ def texts(depth: int) -> st.SearchStrategy[Said]:
         st.tuples(some, some, some).map(lambda it: applied("{} || {} || {}", strict(lambda *s: "".join(s)), *it)),
         numbers(depth - 1).map(lambda one: applied("CAST({} AS VARCHAR)", strict(str), one)),
         days(depth - 1).map(lambda one: applied("strftime({}, '%d.%m.%Y %j')", strict(german), one)),
+        numbers(depth - 1).map(lambda one: applied("strftime(from_epoch({}, 's'), '%d %T')", strict(since_epoch), one)),
         choices(some, depth),
     ]
     return plain | st.one_of(more).map(bracketed)
@@ -141,6 +142,13 @@ def numbers(depth: int) -> st.SearchStrategy[Said]:
         choices(numbers(depth - 1), depth),
     ]
     return plain | st.one_of(more).map(bracketed)
+
+
+def since_epoch(seconds: int) -> str | None:
+    """As text, where the years have four digits."""
+    if not -62_135_596_800 <= seconds < 253_402_300_800:
+        return None
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)).strftime("%d %H:%M:%S")
 
 
 def days(depth: int) -> st.SearchStrategy[Said]:

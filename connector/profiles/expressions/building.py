@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from connector.profiles.expressions import casts, functions, operators
+from connector.profiles.expressions import casts, functions, operators, signatures
 from connector.profiles.expressions.kinds import UTC, Kind, Typed
 from connector.profiles.expressions.tree import Call, Field, Literal
 from connector.profiles.text import is_union, text, unsupported
@@ -47,7 +47,7 @@ def _call(node: Call, arguments: list[Typed]) -> Typed:
         return operators.at_zone(arguments[0], str(_value(node.arguments[1])), node.place)
     if node.name in operators.RULES:
         return operators.RULES[node.name](arguments, node.place)
-    return functions.build(node, arguments)
+    return signatures.build(functions.TABLE[node.name], node, arguments)
 
 
 def _value(node: Node) -> object:

@@ -1,124 +1,34 @@
 """The functions: a closed table of what each takes, gives and means, with examples that a test runs and the docs show.
 
-None can make a text longer than a small multiple of what it was given, none reads anything but its arguments, and each
-uses a column once, so that the work is that of the text as it stands.
+None can make a text longer than a small multiple of what it was given, and none reads anything but its arguments.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
-from connector.profiles.expressions.kinds import Kind, Typed, as_one, held
-from connector.profiles.expressions.tree import ExpressionError, Literal
+from connector.profiles.expressions.kinds import UTC, Kind, Typed, as_one, held
+from connector.profiles.expressions.signatures import Function, Whole, Word
+from connector.profiles.text import text, unsupported
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    from connector.profiles.expressions.tree import Call
+    from collections.abc import Callable, Sequence
 
 _MAX_WIDTH: Final = 100
 MAX_CUT: Final = 10_000
 MAX_FORMAT: Final = 100
+MAX_SEPARATOR: Final = 3
+_PER_SECOND: Final = {"s": 1, "ms": 1_000, "us": 1_000_000}
+_FIRST_S: Final = -62_135_596_800  # 0001-01-01T00:00:00Z
+_END_S: Final = 253_402_300_800  # 10000-01-01T00:00:00Z
 _CODE: Final = re.compile(r"%(\.?[0-9]?-?[A-Za-z%]?)")
 # chrono's codes that mean the same whatever the place, by what they need; no code for widths.
 OF_DATES: Final = frozenset({*"YymdejbBaAuVGF", "-d", "-m"})
 OF_TIMES: Final = frozenset({*"HIMSpTR", "-H", "-I", ".3f", ".6f"})
-
-
-@dataclass(frozen=True, slots=True)
-class Whole:
-    """A whole number that stands in the expression itself, from `low` to `high`."""
-
-    low: int
-    high: int
-
-
-@dataclass(frozen=True, slots=True)
-class Word:
-    """A text that stands in the expression itself.
-
-    Attributes:
-        problem: what is wrong with it, if anything.
-    """
-
-    problem: Callable[[str], str | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Function:
-    """A function.
-
-    Attributes:
-        signature: as the docs show it.
-        takes: the kind of each argument, or what a literal must be; None is anything.
-        meaning: what it gives.
-        examples: expressions and the text each gives; None for NULL.
-        build: its column; given the arguments, of literals their values. None: the parser puts it in other words.
-        more: the last argument may come again.
-    """
-
-    signature: str
-    takes: tuple[Kind | Whole | Word | None, ...]
-    meaning: str
-    examples: Mapping[str, str | None]
-    build: Callable[..., tuple[pl.Expr, pl.DataType]] | None
-    more: bool = False
-
-
-def check(call: Call) -> None:
-    """Look at what needs no schema: how many arguments, and those that must be literals.
-
-    Raises:
-        ExpressionError: something does not fit.
-    """
-    function, given = TABLE[call.name], call.arguments
-    wanted = len(function.takes)
-    if len(given) != wanted and not (function.more and len(given) > wanted):
-        raise ExpressionError(f"{call.name} takes {function.signature}", call.place.at)
-    for argument, takes in zip(given, function.takes, strict=False):
-        if isinstance(takes, Whole | Word):
-            _check_literal(call, argument, takes)
-    if call.name == "replace" and len(str(_value(given[2]))) > len(str(_value(given[1]))):
-        raise ExpressionError("replace puts in no more characters than it takes out", given[2].place.at)
-
-
-def build(call: Call, arguments: Sequence[Typed]) -> Typed:
-    """Build the column of a call that `check` let through.
-
-    Raises:
-        ExpressionError: an argument is of another kind.
-    """
-    function = TABLE[call.name]
-    if function.build is None:
-        raise ExpressionError(f"{call.name} cannot stand here", call.place.at)
-    given: list[Any] = [arguments] if function.more else []
-    for typed, node, takes in zip(arguments, call.arguments, () if function.more else function.takes, strict=False):
-        if isinstance(takes, Whole | Word):
-            given.append(_value(node))
-        else:
-            given.append(typed if takes is None else held(typed, takes, by=call.name))
-    column, dtype = function.build(*given)
-    return Typed(column, dtype, call.place)
-
-
-def _value(node: object) -> Any:
-    return node.value if isinstance(node, Literal) else None
-
-
-def _check_literal(call: Call, argument: Any, takes: Whole | Word) -> None:
-    value, place = _value(argument), argument.place
-    if isinstance(takes, Whole):
-        fits = isinstance(value, int) and not isinstance(value, bool) and takes.low <= value <= takes.high
-        why = None if fits else f"must be a whole number from {takes.low} to {takes.high}"
-    else:
-        why = takes.problem(value) if isinstance(value, str) else "must be a text in single quotes"
-    if why:
-        raise ExpressionError(f"`{place.shown}` of {call.name} {why}", place.at)
 
 
 def _some(text: str) -> str | None:
@@ -127,6 +37,19 @@ def _some(text: str) -> str | None:
 
 def _single(text: str) -> str | None:
     return None if len(text) == 1 else "must be one character"
+
+
+def _unit(text: str) -> str | None:
+    return None if text in _PER_SECOND else f"must be one of {', '.join(map(repr, _PER_SECOND))}"
+
+
+def _short(text: str) -> str | None:
+    return None if len(text) <= MAX_SEPARATOR else f"must have at most {MAX_SEPARATOR} characters"
+
+
+def _grows(literals: Sequence[Any]) -> str | None:
+    _, old, new = literals
+    return "puts in no more characters than it takes out" if len(new) > len(old) else None
 
 
 def _format_problem(form: str) -> str | None:
@@ -161,6 +84,31 @@ def _first_present(values: Sequence[Typed]) -> tuple[pl.Expr, pl.DataType]:
     return pl.coalesce(columns), dtype
 
 
+def _other_than(value: Typed, other: Typed) -> tuple[pl.Expr, pl.DataType]:
+    (column, unwanted), dtype = as_one([value, other], "nullif")
+    return pl.when(column == unwanted).then(None).otherwise(column), dtype
+
+
+def _since_epoch(number: Typed, unit: str) -> tuple[pl.Expr, pl.DataType]:
+    """Nothing for what is not of the years 1 to 9999: later times have no text, and Polars panics at very late ones."""
+    column, per_second = held(number, Kind.NUMBER, by="from_epoch"), _PER_SECOND[unit]
+    there = column.is_between(_FIRST_S * per_second, _END_S * per_second, closed="left")
+    dtype = pl.Datetime("us" if unit == "us" else "ms", UTC)
+    return (pl.when(there).then(column).cast(pl.Int64, strict=False) * (1000 if unit == "s" else 1)).cast(dtype), dtype
+
+
+def _entries(entries: Typed, separator: str) -> tuple[pl.Expr, pl.DataType]:
+    if entries.kind is Kind.NULL:
+        return pl.lit(None, pl.String), pl.String()
+    inner = entries.dtype.inner if isinstance(entries.dtype, pl.List) else None
+    if inner is None:
+        raise entries.wrong(f"is {entries.kind}, where array_to_string needs a list; leave the function out")
+    held_type = inner() if isinstance(inner, type) else inner
+    if held_type.is_nested() or unsupported(held_type):
+        raise entries.wrong("is a list of lists, maps, records or bytes, which do not join; name another field")
+    return entries.column.list.eval(text(pl.element(), held_type)).list.join(separator, ignore_nulls=True), pl.String()
+
+
 def _digest(values: pl.Series) -> pl.Series:
     # Value by value, as Polars has no SHA-256 and a plugin for it would be a dependency more: 0.6 µs each.
     digests = [None if value is None else hashlib.sha256(value.encode()).hexdigest() for value in values]
@@ -172,9 +120,21 @@ def _text(makes: Callable[..., pl.Expr]) -> Callable[..., tuple[pl.Expr, pl.Data
 
 
 TABLE: Final[dict[str, Function]] = {
+    "array_to_string": Function(
+        "array_to_string(list, separator)", (None, Word(_short)),
+        "The entries of a list that are not NULL, with the separator between two: `a;b` instead of the JSON "
+        '`["a","b"]`.',
+        {}, _entries,
+    ),
     "coalesce": Function(
         "coalesce(value, …)", (None,), "The first that is not NULL: a default.",
         {"coalesce(NULL, 'none')": "none"}, _first_present, more=True,
+    ),
+    "from_epoch": Function(
+        "from_epoch(number, unit)", (None, Word(_unit)),
+        "The timestamp so many `'s'`, `'ms'` or `'us'` after 1970 began in UTC; NULL beyond the years 1 to 9999.",
+        {"from_epoch(1706702400, 's')": "2024-01-31T12:00:00.000Z",
+         "strftime(from_epoch(1706702400000, 'ms'), '%F')": "2024-01-31"}, _since_epoch, uses=2,
     ),
     "left": Function(
         "left(text, count)", (Kind.TEXT, Whole(0, MAX_CUT)), "The first characters: a clip.",
@@ -196,13 +156,13 @@ TABLE: Final[dict[str, Function]] = {
     ),
     "nullif": Function(
         "nullif(value, other)", (None, None), "NULL where both are equal, otherwise the value.",
-        {"nullif('n/a', 'n/a')": None, "nullif('gold', 'n/a')": "gold"}, None,
+        {"nullif('n/a', 'n/a')": None, "nullif('gold', 'n/a')": "gold"}, _other_than, uses=2,
     ),
     "replace": Function(
         "replace(text, from, to)", (Kind.TEXT, Word(_some), Word(lambda _: None)),
         "Every `from` becomes `to`, which is no longer than it; both as they stand, not as patterns.",
         {"replace('red, large', ', ', ';')": "red;large"},
-        _text(lambda text, old, new: text.str.replace_all(old, new, literal=True)),
+        _text(lambda text, old, new: text.str.replace_all(old, new, literal=True)), together=_grows,
     ),
     "right": Function(
         "right(text, count)", (Kind.TEXT, Whole(0, MAX_CUT)), "The last characters.",

@@ -1,7 +1,7 @@
 """Tokens to the tree, by recursive descent; `docs/expressions.md` has the grammar.
 
-What needs no rule of its own is written in terms of others: BETWEEN, NOT IN, NULLIF and the CASE with a value to
-compare. Whatever is wrong is told with its place.
+What needs no rule of its own is written in terms of others: BETWEEN, NOT IN, and the CASE with a value to compare.
+Whatever is wrong is told with its place.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
-from connector.profiles.expressions import casts, functions, operators
+from connector.profiles.expressions import casts, functions, operators, signatures
 from connector.profiles.expressions.tokens import Sort, Token, Tokens, is_reserved
 from connector.profiles.expressions.tree import MAX_DEPTH, Call, ExpressionError, Field, Literal, Node, call
 
@@ -233,11 +233,9 @@ class _Parser:
             raise ExpressionError(_unknown(name), token.start + 1)
         self._tokens.take()
         arguments = [] if self._tokens.skip(")") else self._listed(self._expression)
-        found = self._call(name, token.start, *arguments)
-        functions.check(found)
-        if name == "nullif":
-            same = self._call("=", token.start, *arguments)
-            return self._call("case", token.start, same, Literal(None, found.place), arguments[0])
+        function = functions.TABLE[name]
+        found = call(name, tuple(arguments), self._tokens.place(token.start), function.uses)
+        signatures.check(function, found)
         return found
 
 

@@ -70,13 +70,13 @@ class Call:
 Node = Field | Literal | Call
 
 
-def call(name: str, arguments: tuple[Node, ...], place: Place) -> Call:
-    """Make a call.
+def call(name: str, arguments: tuple[Node, ...], place: Place, uses: int = 1) -> Call:
+    """Make a call that uses each argument so often.
 
     Raises:
         ExpressionError: that makes the expression too large.
     """
-    size = 1 + sum(argument.size for argument in arguments)
+    size = 1 + uses * sum(argument.size for argument in arguments)
     if size > MAX_SIZE:
         raise ExpressionError(f"has more than {MAX_SIZE} parts; let the producer do some of it")
     return Call(name, arguments, place, size)
