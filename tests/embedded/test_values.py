@@ -65,7 +65,7 @@ def hashed(email: str) -> str:
 async def test_only_what_counts_arrives_and_as_the_expressions_say(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Of two versions of a schema; the rest is counted and committed; a third that breaks an expression blocks."""
+    """Of two versions of a schema; the rest is counted, committed, and no reason for a call; a third version blocks."""
     async with road(tmp_path) as it:
         older, newer = await it.register(OLDER), await it.register(SCHEMA)
         it.produce_raw(value(older, OLDER, email=" Planted-1@Example.com ", consent=True, code="A"))
@@ -83,10 +83,14 @@ async def test_only_what_counts_arrives_and_as_the_expressions_say(
             assert isinstance(member, Skips)
             assert member.skips == {"filtered": 2}
             assert member.dead == {Reason.ID_MISSING: 1}
+            calls = len(member.outcomes)
+            it.produce_raw(value(newer, SCHEMA, email="planted-5", consent=False, code="A", born=0), times=3)
+            await until(lambda: it.committed() == 8)
+            assert (member.skips, len(member.outcomes)) == ({"filtered": 5}, calls)
             it.produce_raw(value(await it.register(OTHER), OTHER, code=5, email="planted-6", consent=True, born=None))
             await until(lambda: "`code` is a number" in member.troubles.get(Part.PIPELINE, ""))
             assert "where: character" in member.troubles[Part.PIPELINE]
-        assert it.committed() == 5
+        assert it.committed() == 8
     told = "".join(capsys.readouterr()).lower()
     assert "batch_accepted" in told
     assert "planted" not in told
