@@ -26,7 +26,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY connector connector
 RUN python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir wheels . \
     && python -m pip --python /opt/target-connector/bin/python install --quiet --no-deps wheels/*.whl \
-    && /opt/target-connector/bin/python -I -c "import connector.kafka._drain"
+    && /opt/target-connector/bin/python -I -c "import connector.avro._datums, connector.kafka._drain, connector.target._encoding"
 
 FROM python:${PYTHON}
 ARG VERSION=0.1.0

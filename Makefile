@@ -13,7 +13,7 @@ help:  ## this list
 
 install: $(STAMP)  ## a virtual environment in .venv with everything pinned, and the package in place
 
-$(STAMP): requirements/dev.txt pyproject.toml connector/kafka/_drain.c
+$(STAMP): requirements/dev.txt pyproject.toml $(wildcard connector/*.h connector/*/*.c)
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.13 ...")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements/dev.txt

@@ -60,7 +60,7 @@ def rows(count: int, value: Callable[[random.Random], str], again: int) -> list[
 
 def in_columns(chunks: list[pl.DataFrame], events: Events, encoder: Encoder) -> bytes:
     """Takes the way of the pipeline."""
-    window = Window(Limits(10**9, 10**12, 0.0), [events], encoder.encode)
+    window = Window(Limits(10**9, 10**12, 0.0), [events], encoder.lines)
     for chunk in chunks:
         window.add(0, window.lines(0, chunk), [], 0.0)
     _, made, _ = window.close().made()

@@ -96,7 +96,7 @@ def _settings(given: Task) -> Settings:
         "target": {"client": "acme", "base_url": given.sink},
         "service": {"host": "127.0.0.1", "port": 0},
     }
-    settings["kafka"] |= {"extension": "--no-extension" not in sys.argv}
+    settings["service"] |= {"extension": "--no-extension" not in sys.argv}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "connector.yaml")
         path.write_text(json.dumps(settings))

@@ -128,7 +128,7 @@ def _member(index: int, task: Task, told: queue.Queue[tuple[int, dict[str, Any]]
 
 def reference(turns: int) -> float:
     """Gives how many of the same events a second the reference decoder reads, alone."""
-    steps, clock = Steps(fast=False), Clock()
+    steps, clock = Steps(engines=()), Clock()
     messages = [
         Message(*PARTITION, offset, customer.encode(), value)
         for offset, (customer, value) in enumerate(events(10_000, IDS))

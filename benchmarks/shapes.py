@@ -13,7 +13,7 @@ import itertools
 import json
 from pathlib import Path
 from statistics import median
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import fastavro
 import polars as pl
@@ -21,12 +21,16 @@ import polars as pl
 from benchmarks.figures import table
 from benchmarks.stages import CHUNK, Clock
 from connector.avro.lowering import parse
+from connector.avro.reading import ENGINES
 from connector.avro.shapes.shaped import ShapedDecoder
 from connector.avro.stores import SchemaFile
 from connector.profiles.deletes import OnDelete, rule
 from connector.records import ASSIGNMENT, OFFSET, ROW, VALUE
 from connector.service.source_side import make_feed
 from connector.service.sources import SourceSettings
+
+if TYPE_CHECKING:
+    from connector.avro.reading import Engines
 
 SAMPLES: Final = Path(__file__).parents[1] / "schemas" / "samples"
 ROW_ATTRIBUTES: Final = {"tier": "tier", "city": "city", "balance": "balance", "newsletter": "newsletter"}
@@ -107,13 +111,13 @@ def chunk(sample: str, *, only_row: bool) -> tuple[dict[str, Any], pl.DataFrame]
 
 
 def measure(
-    sample: str, source: dict[str, Any], times: int, count: int = CHUNK, *, fast: bool = True
+    sample: str, source: dict[str, Any], times: int, count: int = CHUNK, engines: Engines = ENGINES
 ) -> tuple[dict[str, float], float]:
     """Microseconds per event by step, and bytes per event; of so many events, decoded in columns or singly."""
     schema, frame = chunk(sample, only_row=source["shape"] == "flat")
     frame = frame.head(count)
     store = SchemaFile(parse(json.dumps(schema), "the schema"))
-    feed = make_feed(SourceSettings.model_validate({"topics": ["crm"], **source}), store, fast=fast)
+    feed = make_feed(SourceSettings.model_validate({"topics": ["crm"], **source}), store, engines=engines)
     shape = feed.decoder.shape if isinstance(feed.decoder, ShapedDecoder) else None
     decoder = feed.decoder.decoder if isinstance(feed.decoder, ShapedDecoder) else feed.decoder
     clock = Clock()
@@ -142,7 +146,7 @@ def main() -> None:
     lines = []
     for name, sample, source in CASES:
         micros, size_bytes = measure(sample, source, times)
-        singly, _ = measure(sample, source, times, SINGLY, fast=False)
+        singly, _ = measure(sample, source, times, SINGLY, engines=())
         cells = [f"{micro:.2f}" for micro in micros.values()]
         total, reference = sum(micros.values()), sum(singly.values())
         ratios = f"{singly['decode'] / micros['decode']:.1f}", f"{reference / total:.1f}"

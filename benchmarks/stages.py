@@ -21,6 +21,7 @@ from benchmarks.events import ATTRIBUTES, ID, IDS, SCHEMA, events
 from benchmarks.figures import table
 from connector.avro.decoder import Decoder
 from connector.avro.lowering import parse
+from connector.avro.reading import ENGINES
 from connector.avro.stores import SchemaFile
 from connector.avro.wire import Framing
 from connector.kafka.assignments import Assignments
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     import polars as pl
+
+    from connector.avro.reading import Engines
 
 CHUNK: Final = 50_000  # what one poll brings at most
 PARTITION: Final = Partition("benchmark", 0)
@@ -70,7 +73,7 @@ class Steps:
         attributes: Sequence[str] = ATTRIBUTES,
         feed: Events = Events.FULL,
         *,
-        fast: bool = True,
+        engines: Engines = ENGINES,
     ) -> None:
         """Put them together.
 
@@ -78,12 +81,12 @@ class Steps:
             schema: of the events, with a field ID.
             attributes: the fields that become attributes.
             feed: what an event holds.
-            fast: whether to decode in columns; otherwise the reference decoder does it, record by record.
+            engines: what decodes in columns; if there are none the reference decoder does it, record by record.
         """
         self.mapping = Mapping(ID, {name: name for name in attributes})
         store = SchemaFile(parse(json.dumps(schema), "the schema"))
         self.encoder = Encoder()
-        self.decoder = Decoder(framing=Framing.CONFLUENT, schemas=store, paths=self.mapping.paths, fast=fast)
+        self.decoder = Decoder(framing=Framing.CONFLUENT, schemas=store, paths=self.mapping.paths, engines=engines)
         self.feed = feed
 
     async def pass_once(self, clock: Clock, messages: Sequence[Message]) -> None:
@@ -101,7 +104,7 @@ class Steps:
             The bytes of the bodies together.
         """
         limits = Limits(sum(chunk.height for chunk in chunks), 10**12, 0.0)
-        window = Window(limits, [self.feed], self.encoder.encode)
+        window = Window(limits, [self.feed], self.encoder.lines)
         for chunk in chunks:
             with clock.step("decode"):
                 changes = await self.decoder.decode(PARTITION.topic, chunk)

@@ -103,7 +103,7 @@ class Subject:
         schema = {"type": "record", "name": "Customer", "fields": fields}
         self.case = case
         self.steps = Steps(schema, names, case.feed)
-        self.reference = Steps(schema, names, case.feed, fast=False)
+        self.reference = Steps(schema, names, case.feed, engines=())
         self.chunks = chunks(case, schema, names)
         self.few = [self.chunks[0].head(REFERENCE_CELLS // case.columns)]
         self.measured = Measured()

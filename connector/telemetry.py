@@ -95,8 +95,11 @@ class Telemetry(Protocol):
         `unknown` of these are left out, as their end or what is committed of them is not known yet.
         """
 
-    def columns(self, why_not: str | None) -> None:
-        """Records are decoded in columns from now on (None), or all one by one, as the fast decoder is not usable."""
+    def columns(self, why_not: str | None, slowly: str | None = None) -> None:
+        """Records are decoded in columns from now on (None), or all one by one, as no fast decoder is usable.
+
+        `slowly` is why the C extension, which is installed, is not used for it.
+        """
 
     def read_singly(self, why: str, count: int) -> None:
         """So many records were decoded one by one, not in columns: `damaged`, `schema` or `engine` (avro.reading)."""
@@ -162,7 +165,7 @@ class Silent:
     def lag(self, records: int, unknown: int) -> None:
         """See Telemetry."""
 
-    def columns(self, why_not: str | None) -> None:
+    def columns(self, why_not: str | None, slowly: str | None = None) -> None:
         """See Telemetry."""
 
     def read_singly(self, why: str, count: int) -> None:

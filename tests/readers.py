@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass
 class Choice:
-    """The setting `kafka.extension` of what is started next; `each_reader` in `conftest.py` sets it."""
+    """The setting `service.extension` of what is started next; `each_reader` in `conftest.py` sets it."""
 
     extension: bool = True
 

@@ -17,7 +17,7 @@ import polars as pl
 from connector.avro import paths as where
 from connector.avro import wire
 from connector.avro.inflating import MOST_INFLATED_BYTES, inflated
-from connector.avro.reading import Reader, Singly
+from connector.avro.reading import ENGINES, Reader, Singly
 from connector.avro.schema import Schema
 from connector.avro.stores import Refused
 from connector.errors import BlockedError, SettingError
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from connector.avro.paths import Column
+    from connector.avro.reading import Engines
     from connector.avro.stores import SchemaStore
     from connector.avro.wire import Framing
     from connector.telemetry import Telemetry
@@ -65,7 +66,7 @@ class Decoder:
         framing: how its records name their schema.
         schemas: where the schemas come from.
         paths: the dotted paths to give columns for; None for every field that is no record.
-        fast: whether to decode in columns where that can be; otherwise record by record.
+        engines: what may decode in columns where that can be; otherwise it is done record by record.
         telemetry: is told of records that were read singly.
     """
 
@@ -75,13 +76,13 @@ class Decoder:
         framing: Framing,
         schemas: SchemaStore,
         paths: Sequence[str] | None,
-        fast: bool = True,
+        engines: Engines = ENGINES,
         telemetry: Telemetry | None = None,
     ) -> None:
         self._framing = framing
         self._schemas = schemas
         self._paths = paths
-        self._fast = fast
+        self._engines = engines
         self._telemetry = telemetry or Silent()
         self._readers: dict[str, dict[bytes, Reader]] = {}
         self._newest: dict[str, Schema | None] = {}
@@ -98,7 +99,7 @@ class Decoder:
         """
         tombstones = frame.filter(pl.col(VALUE).is_null()).select(ROW)
         given = frame.select(ROW, ASSIGNMENT, OFFSET, VALUE, *map(header_column, self._framing.headers))
-        framed = wire.split(given.filter(pl.col(VALUE).is_not_null()), self._framing)
+        framed = wire.split(given.drop_nulls(VALUE), self._framing)
         groups = framed.drop_nulls(wire.SCHEMA).partition_by(wire.SCHEMA, maintain_order=True)
         by_key: dict[bytes, pl.DataFrame] = {group[wire.SCHEMA][0]: group for group in groups}
         readers = await self._readers_for(topic, list(by_key))
@@ -164,13 +165,13 @@ class Decoder:
         newest = self._newest[topic]
         aliases = newest.root if newest else None
         if self._paths is None:
-            return Reader(schema, list(where.leaves(schema.root, aliases)), fast=self._fast)
+            return Reader(schema, list(where.leaves(schema.root, aliases)), self._engines)
         found = [where.find(path, schema.root, aliases) for path in self._paths]
         columns = [column for column in found if column is not None]
         for column in columns:
             if column.type.dtype is None:
                 raise BlockedError(f"topic {topic}: {_recursive(column, schema)}")
-        return Reader(schema, columns, fast=self._fast)
+        return Reader(schema, columns, self._engines)
 
 
 def _recursive(column: Column, schema: Schema) -> str:

@@ -6,23 +6,26 @@ read singly, and why, is told. Called by `decoder`, on a thread. No I/O.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import polars as pl
 
 from connector.avro import rows
 from connector.avro.columns import Columns, EngineError
 from connector.avro.meaning import Unfit
+from connector.avro.native import Native
 from connector.avro.rows import Rows
 from connector.avro.scalars import DatumError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from connector.avro.layouts import Record
     from connector.avro.paths import Column
     from connector.avro.schema import Schema
 
@@ -33,6 +36,20 @@ _PART_BYTES: Final = 4 * 1024 * 1024
 # datums singly: of 10,000 with one damaged, 32 are read singly.
 _PIECES: Final = 8
 _SINGLY: Final = 32
+
+
+class Engine(Protocol):
+    """What reads datums of one schema in columns."""
+
+    def __init__(self, root: Record, columns: Sequence[Column]) -> None:
+        """Get ready; raises Unfit where it cannot."""
+
+    def read(self, datums: pl.Series) -> list[pl.Series]:
+        """See `Columns.read`."""
+
+
+Engines = tuple[type[Engine], ...]
+ENGINES: Final[Engines] = (Native, Columns)  # the first one that can is taken
 
 
 class Singly(StrEnum):
@@ -57,14 +74,14 @@ class Reader:
     Args:
         schema: the one that wrote them.
         columns: what to keep of them, none of it recursive.
-        fast: whether the engine may be used.
+        engines: those that may be used.
     """
 
-    def __init__(self, schema: Schema, columns: Sequence[Column], *, fast: bool = True) -> None:
+    def __init__(self, schema: Schema, columns: Sequence[Column], engines: Engines = ENGINES) -> None:
         self.schema = schema
         self.columns = columns
-        self._why = Singly.SCHEMA if fast else Singly.ENGINE
-        self._engine = _engine(schema, columns) if fast else None
+        self._why = Singly.SCHEMA if engines else Singly.ENGINE
+        self._engine = next(_ready(schema, columns, engines), None)
 
     def read(self, datums: pl.Series) -> Reading:
         """Decode datums (Binary, no nulls)."""
@@ -94,18 +111,22 @@ class Reader:
         return len(datums), rows.read(self.schema, self.columns, datums)
 
 
-def _engine(schema: Schema, columns: Sequence[Column]) -> Columns | None:
-    try:
-        return None if schema.layout is None else Columns(schema.layout, columns)
-    except Unfit:
-        return None
+def _ready(schema: Schema, columns: Sequence[Column], engines: Engines) -> Iterator[Engine]:
+    if schema.layout is not None:
+        for engine in engines:
+            with contextlib.suppress(Unfit):
+                yield engine(schema.layout, columns)
 
 
 def _parts(datums: pl.Series) -> Iterator[pl.Series]:
     """Cut into parts of about `_PART_BYTES`, one datum at least each."""
     if datums.is_empty():
         return
-    part = datums.bin.size().cast(pl.Int64).cum_sum() // _PART_BYTES
+    sizes = datums.bin.size().cast(pl.Int64)
+    if sizes.sum() <= _PART_BYTES:  # most often
+        yield datums
+        return
+    part = sizes.cum_sum() // _PART_BYTES
     starts = [0, *(part.diff() > 0).arg_true().to_list(), len(datums)]
     for start, end in itertools.pairwise(starts):
         yield datums.slice(start, end - start)

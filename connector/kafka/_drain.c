@@ -17,9 +17,8 @@
 #include <Python.h>
 
 #include <dlfcn.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
+
+#include "../_arrow.h"
 
 #define EXPORT __attribute__((visibility("default")))
 #define NAME "target-connector drain"
@@ -104,23 +103,7 @@ EXPORT int conf_init(rd_kafka_conf_t *conf, void **opaque, char *errstr, size_t 
     return api.rd_kafka_conf_interceptor_add_on_new(conf, NAME, on_new, NULL);
 }
 
-/* Apache Arrow's C data interface. */
-
-struct ArrowSchema {
-    const char *format, *name, *metadata;
-    int64_t flags, n_children;
-    struct ArrowSchema **children, *dictionary;
-    void (*release)(struct ArrowSchema *);
-    void *private_data;
-};
-
-struct ArrowArray {
-    int64_t length, null_count, offset, n_buffers, n_children;
-    const void **buffers;
-    struct ArrowArray **children, *dictionary;
-    void (*release)(struct ArrowArray *);
-    void *private_data;
-};
+/* The columns, as Arrow's C data interface has them. */
 
 enum { OFFSET, RUN, VALUE, KEY, HEADERS, COLUMNS };
 static const char *const names[COLUMNS] = {"#offset", "#run", "#value", "key", "headers"};
@@ -153,7 +136,7 @@ static PyObject *new_schema(void) {
     }
     for (int i = 0; i < COLUMNS; i++) {
         fields->columns[i] = (struct ArrowSchema){
-            .format = formats[i], .name = names[i], .flags = 2 /* nullable */, .release = release_field};
+            .format = formats[i], .name = names[i], .flags = ARROW_NULLABLE, .release = release_field};
         fields->pointers[i] = &fields->columns[i];
     }
     *schema = (struct ArrowSchema){.format = "+s",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 from confluent_kafka import Consumer, KafkaError, KafkaException
 
+from connector.arrow import ArrowArray
 from connector.kafka.headers import header_columns
 from connector.kafka.polled import RUN, ListReader, Polled, Run, listed
 from connector.records import KEY, NOTHING, OFFSET, VALUE
@@ -101,7 +102,7 @@ class DrainReader:
         if events or self._shut:
             return listed(events, self._alongside)
         schema, array, runs, errors = _drain.drain(self._drain, most, int(timeout_s * 1000))
-        frame = pl.Series(_Arrow(schema, array)).struct.unnest()
+        frame = pl.Series(ArrowArray(schema, array)).struct.unnest()
         named = [Run(*run) for run in runs]
         failures = [(KafkaError(code, text), topic) for code, text, topic in errors]
         beside = int(frame.select(pl.sum_horizontal(pl.col("key", "headers").bin.size()).sum()).item() or 0)
@@ -123,17 +124,6 @@ class DrainReader:
                 _drain.forward(self._drain, *partition, False)
             _drain.close(self._drain)
             self._drain = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Arrow:
-    """Arrow's two capsules, as Polars takes them without copying."""
-
-    schema: object
-    array: object
-
-    def __arrow_c_array__(self, requested_schema: object = None) -> tuple[object, object]:
-        return self.schema, self.array
 
 
 @dataclass(frozen=True, slots=True)

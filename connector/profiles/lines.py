@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
 KEYS: Final = (ID, ASSIGNMENT, OFFSET)
+# To leave such a share of rows out takes longer, column by column, than to encode them and to leave their lines out.
+_FEW: Final = 0.1
 NOTHING: Final = pl.DataFrame(schema={ID: pl.String, ASSIGNMENT: pl.UInt32, OFFSET: pl.Int64, LINE: pl.String})
 
 
@@ -50,29 +52,33 @@ class Lines:
 
 
 def lined(
-    rows: pl.DataFrame, names: Sequence[str], encode: Callable[[pl.DataFrame], pl.DataFrame], *, whole: bool
+    rows: pl.DataFrame, names: Sequence[str], encode: Callable[[pl.DataFrame], pl.Series], *, whole: bool
 ) -> Lines:
     """Make lines of the rows of a chunk.
 
     Args:
         rows: as `Mapped.rows`; the columns do not matter if there are none.
         names: attributes in the order wanted; those that `rows` lacks are empty, those that it has beyond come after.
-        encode: percent-encodes ID and cells; null stays null.
+        encode: percent-encodes the cells of each row and joins them by commas, an empty one where it is null; what it
+            gives holds nothing of them. (Ids can be views into the values of all records, which they would hold for as
+            long as the window lasts: 48 of 96 MB.)
         whole: the newest row of an id replaces older ones, which then need not be encoded.
     """
     if rows.is_empty():
         return Lines((), NOTHING, NOTHING.select(KEYS), whole)
     every = (*names, *(name for name in rows.columns if name not in {ROW, *KEYS, *names}))
-    # The decoder's ids are views into the values of all records, which they would hold for as long as the window lasts:
-    # 48 of 96 MB. Joined to nothing they are a copy.
-    ids = rows.select(pl.concat_str(ID, pl.lit("")), ASSIGNMENT, OFFSET)
-    trail, kept = encode(ids), rows.drop(ROW, *KEYS)
-    stack = trail
-    if whole and not (newest := rows[ID].is_last_distinct()).all():
-        stack, kept = trail.filter(newest), kept.filter(newest)
-    if not kept.width:
-        return Lines(every, stack.with_columns(pl.lit(filler(every)).alias(LINE)), trail, whole)
-    return Lines(every, stack.with_columns(encode(kept).select(joined(every, kept.columns))), trail, whole)
+    trail = rows.select(encode(rows.select(ID)).alias(ID), ASSIGNMENT, OFFSET)
+    stack, newest = trail, rows[ID].is_last_distinct() if whole else None
+    replaced = 0 if newest is None else rows.height - int(newest.sum())
+    dear = replaced > rows.height * _FEW
+    if newest is not None and dear:
+        rows, stack = rows.filter(newest), trail.filter(newest)
+    missing = (pl.lit(None, pl.String).alias(name) for name in names if name not in rows.columns)
+    line = encode(rows.with_columns(missing).select(every)) if every else pl.lit("")
+    stack = stack.with_columns(line.alias(LINE))
+    if newest is not None and replaced and not dear:
+        stack = stack.filter(newest)
+    return Lines(every, stack, trail, whole)
 
 
 def joined(names: Sequence[str], present: Sequence[str]) -> pl.Expr:

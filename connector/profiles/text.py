@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
+from connector.profiles.moments import iso
+
 if TYPE_CHECKING:
     from polars.datatypes import DataTypeClass
 
@@ -38,6 +40,8 @@ def text(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     """
     if reason := unsupported(dtype):
         raise ValueError(reason)
+    if isinstance(dtype, pl.Datetime) and dtype.time_unit != "ns":
+        return column.map_batches(iso, return_dtype=pl.String)
     return _text(column, dtype)
 
 

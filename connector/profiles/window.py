@@ -85,13 +85,14 @@ def merge(feeds: tuple[Heap, ...]) -> Merged:
 class Window:
     """Gathers rows until they are due."""
 
-    def __init__(self, limits: Limits, feeds: Sequence[Events], encode: Callable[[pl.DataFrame], pl.DataFrame]) -> None:
+    def __init__(self, limits: Limits, feeds: Sequence[Events], encode: Callable[[pl.DataFrame], pl.Series]) -> None:
         """Open an empty window.
 
         Args:
             limits: when it is due.
             feeds: how each feed merges; `add` names a feed by its index here.
-            encode: what ID and cells go through to become part of a body: `target.encoding.Encoder.encode`.
+            encode: what ID, and the cells of a row, go through to become part of a body, as `Encoder.lines` of
+                `target.encoding`.
         """
         self._limits = limits
         self._events = tuple(feeds)

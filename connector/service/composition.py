@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 
 from confluent_kafka import Consumer, KafkaException
 
-from connector.avro import proof
+from connector.avro import native, proof
+from connector.avro.columns import Columns
+from connector.avro.native import Native
 from connector.avro.registry import Registry
 from connector.avro.registry_access import RegistryOptions
 from connector.dead_letter_office import DeadLetterOffice
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
+    from connector.avro.reading import Engines
     from connector.avro.stores import SchemaStore
     from connector.feeds import Feed
     from connector.kafka.topics import TopicState
@@ -102,7 +105,7 @@ def compose(
     _prove(consumer)
     feeds = make_feeds(settings, telemetry, opened, schemas)
     ledger = Ledger()
-    target = make_target_side(settings.target, ledger, telemetry)
+    target = make_target_side(settings.target, ledger, telemetry, extension=settings.service.extension)
     opened.push_async_callback(target.close)
     again = opened.enter_context(closing(Reread(consumer)))
     options, brake = _source_options(settings, consumer), _brake(settings, heritage.released)
@@ -160,12 +163,16 @@ def _source_options(settings: Settings, consumer: dict[str, Any]) -> SourceOptio
     topics = [topic for source in settings.sources for topic in source.topics]
     revoke_timeout_s = settings.target.timeout + REVOKE_WAIT_S
     beside = alongside(settings.sources)
-    return SourceOptions(consumer, topics, revoke_timeout_s, extension=settings.kafka.extension, alongside=beside)
+    return SourceOptions(consumer, topics, revoke_timeout_s, extension=settings.service.extension, alongside=beside)
 
 
 def _window(settings: Settings) -> Window:
     limits = Limits(settings.window.max_rows, settings.window.max_bytes, settings.window.max_age)
-    return Window(limits, [Events(source.events) for source in settings.sources], Encoder().encode)
+    return Window(
+        limits,
+        [Events(source.events) for source in settings.sources],
+        Encoder(extension=settings.service.extension).lines,
+    )
 
 
 def _brake(settings: Settings, released: int) -> Brake:
@@ -197,8 +204,18 @@ def make_feeds(
         SettingError: a file that the settings name can't be used.
     """
     store = schemas or _registry(settings, telemetry, opened)
-    telemetry.columns(why_not := proof.failure())
-    return [make_feed(source, store, telemetry, fast=why_not is None) for source in settings.sources]
+    engines = _proven(settings, telemetry)
+    return [make_feed(source, store, telemetry, engines) for source in settings.sources]
+
+
+def _proven(settings: Settings, telemetry: Telemetry) -> Engines:
+    """Give the engines that may decode: those that are installed and wanted, and give what the reference gives."""
+    wanted: Engines = (Native, Columns) if settings.service.extension and native.INSTALLED else (Columns,)
+    failures = {engine: proof.failure(engine) for engine in wanted}
+    proven = [engine for engine, failure in failures.items() if failure is None]
+    slowly = failures.get(Native)
+    telemetry.columns(None if proven else failures[Columns], slowly and f"in decoding {slowly}")
+    return tuple(proven)
 
 
 def _registry(settings: Settings, telemetry: Telemetry, opened: AsyncExitStack) -> Registry | None:

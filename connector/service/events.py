@@ -84,8 +84,8 @@ EVENTS: Final = (
         READING_SLOWLY,
         "warning",
         ("why",),
-        "The C extension is not used, so each record costs more CPU; nothing else differs.",
-        "Install with a C compiler at hand, or set `kafka.extension: false` to have it so.",
+        "The C extension is not used, or not for all it can do, so each record costs more CPU; nothing else differs.",
+        "Install with a C compiler at hand, or set `service.extension: false` to have it so.",
     ),
     Event(
         ASSIGNED,

@@ -71,10 +71,12 @@ class Journal(Silent):
         """See Telemetry; it is told every few seconds, so it is the moment to tell the rest of a flood of letters."""
         self._tell_letters(self._clock() - DEAD_LETTERS_EVERY_S)
 
-    def columns(self, why_not: str | None) -> None:
+    def columns(self, why_not: str | None, slowly: str | None = None) -> None:
         """See Telemetry."""
         if why_not is not None:
             self._log.warning(events.COLUMNS_OFF, why=why_not)
+        elif slowly is not None:
+            self._log.warning(events.READING_SLOWLY, why=slowly)
 
     def jumped(self, jump: Jump) -> None:
         """See Telemetry."""
@@ -191,10 +193,10 @@ class Tee:
         for listener in self._listeners:
             listener.lag(records, unknown)
 
-    def columns(self, why_not: str | None) -> None:
+    def columns(self, why_not: str | None, slowly: str | None = None) -> None:
         """See Telemetry."""
         for listener in self._listeners:
-            listener.columns(why_not)
+            listener.columns(why_not, slowly)
 
     def read_singly(self, why: str, count: int) -> None:
         """See Telemetry."""

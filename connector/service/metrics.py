@@ -143,7 +143,7 @@ class Metrics:
         self._lag.set(records)
         self._lag_unknown.set(unknown)
 
-    def columns(self, why_not: str | None) -> None:
+    def columns(self, why_not: str | None, slowly: str | None = None) -> None:  # noqa: ARG002 (for the log)
         """See Telemetry."""
         self._columns.set(why_not is None)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from connector.avro.decoder import Decoder
 from connector.avro.folder import SchemaFolder
+from connector.avro.reading import ENGINES
 from connector.avro.registry import OfKeys, Registry
 from connector.avro.schema_keys import Kind
 from connector.avro.stores import SchemaFile
@@ -20,6 +21,7 @@ from connector.service import framings
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from connector.avro.reading import Engines
     from connector.avro.stores import SchemaStore
     from connector.service.sources import SourceSettings
     from connector.telemetry import Telemetry
@@ -48,7 +50,7 @@ def alongside(sources: Sequence[SourceSettings]) -> Alongside:
 
 
 def keys_of(
-    source: SourceSettings, registry: SchemaStore | None, telemetry: Telemetry | None = None, *, fast: bool = True
+    source: SourceSettings, registry: SchemaStore | None, telemetry: Telemetry | None = None, engines: Engines = ENGINES
 ) -> Decoder | None:
     """Make what decodes the keys of a source, the id's path within them being its only one; None where they are text.
 
@@ -62,7 +64,7 @@ def keys_of(
     framing = _apicurio(source) if source.key_framing == "apicurio" else Framing.CONFLUENT
     schemas = OfKeys(registry) if isinstance(registry, Registry) else registry
     paths = [framings.key_path(source)]
-    return Decoder(framing=framing, schemas=schemas, paths=paths, fast=fast, telemetry=telemetry)
+    return Decoder(framing=framing, schemas=schemas, paths=paths, engines=engines, telemetry=telemetry)
 
 
 def store_of(source: SourceSettings, registry: SchemaStore | None) -> SchemaStore:

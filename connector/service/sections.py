@@ -47,11 +47,6 @@ class KafkaSettings(Section):
         default={},
         description="Properties whose value is in a file, such as `{sasl.password: /run/secrets/kafka-password}`.",
     )
-    extension: bool = Field(
-        default=True,
-        description="Take records from the Kafka client by way of the C extension where it is installed; it needs less "
-        "CPU for each. Nothing else differs.",
-    )
 
     @field_serializer("properties", when_used="json")
     def _masked(self, properties: dict[str, str]) -> dict[str, str]:
@@ -229,4 +224,9 @@ class ServiceSettings(Section):
     )
     log_format: Literal["json", "console"] = Field(
         default="json", description="One JSON object per line, or text for people."
+    )
+    extension: bool = Field(
+        default=True,
+        description="Use the C extension where it is installed: to take records from the Kafka client, decode them and "
+        "encode rows. It needs less CPU; nothing else differs.",
     )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from connector.avro.decoder import Decoder
 from connector.avro.keyed import KeyedDecoder
 from connector.avro.keys import Keys
+from connector.avro.reading import ENGINES
 from connector.avro.shapes.debezium import Debezium
 from connector.avro.shapes.flagged import Flagged
 from connector.avro.shapes.salesforce import Salesforce
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from collections import abc
     from collections.abc import Sequence
 
+    from connector.avro.reading import Engines
     from connector.avro.shapes.shape import Shape
     from connector.avro.stores import SchemaStore
     from connector.avro.wire import Framing
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
 
 
 def make_feed(
-    source: SourceSettings, registry: SchemaStore | None, telemetry: Telemetry | None = None, *, fast: bool = True
+    source: SourceSettings, registry: SchemaStore | None, telemetry: Telemetry | None = None, engines: Engines = ENGINES
 ) -> Feed:
     """Make the feed of a source.
 
@@ -47,13 +49,13 @@ def make_feed(
         source: its settings.
         registry: where its schemas come from, unless from files.
         telemetry: is told of records that were not decoded in columns.
-        fast: whether the decoder may decode in columns.
+        engines: what may decode in columns.
 
     Raises:
         SettingError: a file or folder can't be used, or there is no registry and it needs one.
     """
-    decoder = make_decoder(source, store_of(source, registry), framing_of(source), telemetry, fast=fast)
-    of_keys = keys_of(source, registry, telemetry, fast=fast)
+    decoder = make_decoder(source, store_of(source, registry), framing_of(source), telemetry, engines)
+    of_keys = keys_of(source, registry, telemetry, engines)
     keyed = source.key_framing != NONE and source.on_delete == "send"
     return Feed(
         reads=partial(reads, source.topics),
@@ -88,14 +90,13 @@ def make_decoder(
     schemas: SchemaStore,
     framing: Framing,
     telemetry: Telemetry | None = None,
-    *,
-    fast: bool = True,
+    engines: Engines = ENGINES,
 ) -> Decoder | ShapedDecoder:
     """Make what decodes the values of a source, by its shape, without an id that stands in the key; see `make_feed`."""
     wants = Wants(source.id_paths, _paths_in_values(source))
     shape = make_shape(source, wants)
     paths = wants.paths if shape is None else shape.paths()
-    decoder = Decoder(framing=framing, schemas=schemas, paths=paths, fast=fast, telemetry=telemetry)
+    decoder = Decoder(framing=framing, schemas=schemas, paths=paths, engines=engines, telemetry=telemetry)
     return decoder if shape is None else ShapedDecoder(decoder, shape)
 
 

@@ -57,8 +57,10 @@ class TargetSide:
             await client.close()
 
 
-def make_target_side(given: TargetSettings, ledger: Ledger, telemetry: Telemetry) -> TargetSide:
-    """Make the parts; must be called on the running event loop.
+def make_target_side(
+    given: TargetSettings, ledger: Ledger, telemetry: Telemetry, *, extension: bool = True
+) -> TargetSide:
+    """Make the parts; must be called on the running event loop. `extension` is whether that may be used.
 
     Raises:
         SettingError: a file that the settings name can't be used.
@@ -85,6 +87,7 @@ def make_target_side(given: TargetSettings, ledger: Ledger, telemetry: Telemetry
         sleep=asyncio.sleep,
         random=random.Random(),  # noqa: S311 (jitter of waits, no secret)
         follower=settling,
+        body=partial(batchfile.Body, extension=extension),
     )
     return TargetSide(delivery, settling, following, clients, beside)
 

@@ -19,6 +19,7 @@ from urllib.parse import quote
 import polars as pl
 
 from connector.records import ID, LINE, Rows
+from connector.target import encoding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -57,13 +58,15 @@ class Body:
     bytes of a body, which are as many as those of its rows.
     """
 
-    def __init__(self, rows: Rows, id_type: str) -> None:
+    def __init__(self, rows: Rows, id_type: str, *, extension: bool = True) -> None:
         """Begin.
 
         Args:
             rows: encoded.
             id_type: the name of the first column, thirdPartyId or pcId.
+            extension: whether the C extension may be used.
         """
+        self._write = encoding.written if extension and encoding.INSTALLED else _written
         self._lines = rows.lines.select(ID, *([LINE] if rows.names else []))
         self._header = _header(rows.names, id_type)
         self._size_bytes = size_bytes(rows, id_type)
@@ -80,13 +83,15 @@ class Body:
         """All of it, a few thousand rows at a time, each piece made when it is asked for; may run in any thread."""
         yield self._header
         for first in range(0, self._lines.height, _PIECE_ROWS):
-            buffer = io.BytesIO()
-            buffer.write(b"\n")
-            self._lines.slice(first, _PIECE_ROWS).write_csv(
-                buffer, include_header=False, quote_style="never", line_terminator="\n"
-            )
-            buffer.truncate(buffer.tell() - 1)  # the last LF
-            yield buffer.getvalue()
+            yield self._write(self._lines.slice(first, _PIECE_ROWS))
+
+
+def _written(lines: pl.DataFrame) -> bytes:
+    buffer = io.BytesIO()
+    buffer.write(b"\n")
+    lines.write_csv(buffer, include_header=False, quote_style="never", line_terminator="\n")
+    buffer.truncate(buffer.tell() - 1)  # the last LF
+    return buffer.getvalue()
 
 
 def size_bytes(rows: Rows, id_type: str) -> int:

@@ -99,8 +99,10 @@ class Delivery:
         sleep: Callable[[float], Awaitable[None]],
         random: random.Random,
         follower: Follower | None = None,
+        body: Callable[[Rows, str], batchfile.Body] = batchfile.Body,
     ) -> None:
-        """Put the parts together; `clock` is the budget's, in seconds."""
+        """Put the parts together; `clock` is the budget's, in seconds; `body` makes one of rows and the id's type."""
+        self._body = body
         self._follower = follower or Nobody()
         self._client = client
         self._budget = budget
@@ -154,7 +156,7 @@ class Delivery:
             look(done)
         search = Search(fitting, self._limits if self._passes is None else self._limits.narrowed(self._passes + 1))
         while (part := search.next()) is not None:
-            body = batchfile.Body(part, self._limits.id_type)
+            body = self._body(part, self._limits.id_type)
             answer = await self._insist(body, done, claim)
             if answer is None:
                 return done

@@ -186,7 +186,6 @@ class Road:
             "kafka": {
                 "bootstrap_servers": self.broker.bootstrap_servers,
                 "group_id": GROUP,
-                "extension": CHOICE.extension,
                 # The mock ends a rebalance only just before the session's time-out, so that is made short.
                 "properties": {"session.timeout.ms": 2000, "heartbeat.interval.ms": 100},
             },
@@ -201,7 +200,7 @@ class Road:
                 "timeout": "5s",
             },
             "dead_letters": {"topic": DEAD_LETTERS},
-            "service": {"host": "127.0.0.1", "port": 0, "drain": "15s"},
+            "service": {"host": "127.0.0.1", "port": 0, "drain": "15s", "extension": CHOICE.extension},
         }
         path = self.folder / f"member-{self.members}.yaml"
         path.write_text(json.dumps(changed(settings, changes)))

@@ -219,7 +219,6 @@ class KafkaRoad:
             "kafka": {
                 "bootstrap_servers": self.kafka.address,
                 "group_id": self.topic,
-                "extension": CHOICE.extension,
                 "properties": {"session.timeout.ms": 3000, "heartbeat.interval.ms": 500},
             },
             "registry": {"url": self.registry_url},
@@ -229,7 +228,7 @@ class KafkaRoad:
             "window": {"max_age": "200ms"},
             "target": {"client": "acme", "base_url": self.base_url, "calls_per_minute": 50, "throttle_hold": "1s"},
             "dead_letters": {"topic": self.dead_letter_topic},
-            "service": {"host": "127.0.0.1", "port": 0, "drain": "20s"},
+            "service": {"host": "127.0.0.1", "port": 0, "drain": "20s", "extension": CHOICE.extension},
         }
         path = self.folder / f"member-{self.members}.yaml"
         path.write_text(json.dumps(changed(settings, changes)))

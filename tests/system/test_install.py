@@ -13,11 +13,13 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 READER = """
+from connector.avro import native
 from connector.kafka import drain
+from connector.target import encoding
 from connector.telemetry import Silent
 given = {"bootstrap.servers": "127.0.0.1:1", "group.id": "g", "log_level": 0}
 consumer, reader = drain.client(given, Silent(), extension=True)
-print(drain.__file__, reader.name)
+print(drain.__file__, reader.name, native.INSTALLED, encoding.INSTALLED)
 reader.close()
 consumer.close()
 """
@@ -26,12 +28,12 @@ pytestmark = pytest.mark.system
 
 
 @pytest.mark.parametrize(
-    ("compiler", "reader"),
-    [({}, "extension"), ({"CC": "/bin/false"}, "client")],
+    ("compiler", "parts"),
+    [({}, ["extension", "True", "True"]), ({"CC": "/bin/false"}, ["client", "False", "False"])],
     ids=["with a compiler", "without one"],
 )
-def test_it_installs(tmp_path: Path, compiler: dict[str, str], reader: str) -> None:
-    """Without a compiler it installs as well, and reads by the client."""
+def test_it_installs(tmp_path: Path, compiler: dict[str, str], parts: list[str]) -> None:
+    """Without a compiler it installs as well, and does by libraries what the extension does."""
     source, wheels, installed = tmp_path / "source", tmp_path / "wheels", tmp_path / "installed"
     shutil.copytree(ROOT / "connector", source / "connector", ignore=shutil.ignore_patterns("*.so", "__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
@@ -46,5 +48,5 @@ def test_it_installs(tmp_path: Path, compiler: dict[str, str], reader: str) -> N
     printed = subprocess.run(
         run, env=os.environ | {"PYTHONPATH": path}, cwd=tmp_path, check=True, capture_output=True, text=True
     )
-    where, name = printed.stdout.split()
-    assert (Path(where).is_relative_to(installed), name) == (True, reader)
+    where, *found = printed.stdout.split()
+    assert (Path(where).is_relative_to(installed), found) == (True, parts)

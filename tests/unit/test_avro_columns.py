@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+from array import array
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,10 +18,11 @@ import polars as pl
 import pytest
 
 from connector.avro import columns as engine
-from connector.avro import proof, rows
+from connector.avro import native, proof, rows
 from connector.avro.columns import Columns, EngineError
 from connector.avro.lowering import parse
 from connector.avro.meaning import Unfit
+from connector.avro.native import Native
 from connector.avro.paths import find, reachable
 from connector.avro.reading import Reader, Singly
 from connector.avro.scalars import DatumError
@@ -31,10 +33,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from connector.avro.paths import Column
+    from connector.avro.reading import Engine
 
 ROOT = Path(__file__).parents[2]
 CASES = int(os.environ.get("AVRO_CASES", "200000"))
 SEED = int(os.environ.get("AVRO_SEED", "1"))
+ENGINES = [
+    Columns,
+    pytest.param(
+        Native,
+        marks=pytest.mark.skipif(
+            not native.INSTALLED, reason="the C extension is missing: get a compiler, then make clean install"
+        ),
+    ),
+]
 WORKERS_SHARE = 4  # the cases are cut in so many tests, so that a failure names a narrower place
 
 
@@ -59,37 +71,56 @@ def _all(schema: Schema) -> list[Column]:
     return [column for column in reachable(schema.root) if column.type.dtype is not None]
 
 
+def _readable(engine: type[Engine], schema: Schema, wanted: Sequence[Column]) -> list[Column]:
+    """The columns that the engine can read: one of them keeps the extension from reading all."""
+
+    def fits(column: Column) -> bool:
+        try:
+            return schema.layout is not None and engine(schema.layout, [column]) is not None
+        except Unfit:
+            return False
+
+    return [column for column in wanted if fits(column)]
+
+
 @pytest.mark.parametrize("quarter", range(WORKERS_SHARE))
-def test_columns_are_what_the_reference_gives(quarter: int) -> None:
+@pytest.mark.parametrize("engine", ENGINES)
+def test_columns_are_what_the_reference_gives(engine: type[Engine], quarter: int) -> None:
     """Over generated schemas and data every path has the same values and the same type, read fast or singly."""
-    compared, fast = 0, 0
+    compared, cells, fast = 0, 0, 0
     for seed, schema, datums in _drawn(SEED + quarter * 10_000_000, 1_000):
         # A fast read of few values takes other ways than one of many: a part of one, of two, of the rest.
         wanted = _all(schema)[seed % 3 :: 1 + seed % 2]
+        cells += len(wanted)
+        wanted = _readable(engine, schema, wanted)
         truth = rows.read(schema, wanted, datums).columns
-        if schema.layout is not None:
-            reader = Columns(schema.layout, wanted)
+        if schema.layout is not None and wanted:
+            reader = engine(schema.layout, wanted)
             cuts = [datums[:1], datums[1:3], datums[3:]]
             parts = [reader.read(pl.Series(part, dtype=pl.Binary)) for part in cuts]
             found = [pl.concat(series) for series in zip(*parts, strict=True)]
             assert not _differences(found, truth), f"seed {seed}"
-            fast += len(datums)
+            fast += len(wanted)
         compared += len(datums)
         if compared >= CASES / WORKERS_SHARE:
             break
-    assert fast > compared * 0.9, "too few of the schemas are read fast for the test to say anything"
+    assert fast > cells * (0.8 if engine is Columns else 0.3), (
+        "too few of the columns are read fast for the test to say anything"
+    )
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_a_damaged_datum_changes_nothing_that_the_reference_would_not(seed: int) -> None:
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_damaged_datum_changes_nothing_that_the_reference_would_not(engine: type[Engine], seed: int) -> None:
     """Damaged datums among good ones: the same rows, values and faults as the reference gives, to the letter."""
     faults, compared = 0, 0
     for number, schema, datums in _drawn(SEED + seed * 1_000_000 + 500_000_000, 100):
         chance = Chance(number)
         several = [chance.damaged(datum) if at % (7 + number % 90) == 0 else datum for at, datum in enumerate(datums)]
         wanted = _all(schema)[number % 2 :]
+        wanted = wanted if engine is Columns else _readable(engine, schema, wanted)
         truth = rows.read(schema, wanted, several)
-        found = Reader(schema, wanted).read(pl.Series(several, dtype=pl.Binary)).rows
+        found = Reader(schema, wanted, (engine,)).read(pl.Series(several, dtype=pl.Binary)).rows
         assert found.faults == truth.faults, f"seed {number}"
         assert not _differences(found.columns, truth.columns), f"seed {number}"
         faults += len(truth.faults)
@@ -110,9 +141,9 @@ def _columns(schema: Schema, *paths: str) -> list[Column]:
     return [column for column in found if column is not None]
 
 
-def _read(schema: Schema, datums: Sequence[bytes], *paths: str) -> list[pl.Series]:
+def _read(engine: type[Engine], schema: Schema, datums: Sequence[bytes], *paths: str) -> list[pl.Series]:
     assert schema.layout is not None
-    return Columns(schema.layout, _columns(schema, *paths)).read(pl.Series(datums, dtype=pl.Binary))
+    return engine(schema.layout, _columns(schema, *paths)).read(pl.Series(datums, dtype=pl.Binary))
 
 
 @pytest.mark.parametrize(
@@ -132,17 +163,39 @@ def _read(schema: Schema, datums: Sequence[bytes], *paths: str) -> list[pl.Serie
         pytest.param(["bytes"], b"\xfe\xff\xff\xff\x0f", id="two gigabytes"),
     ],
 )
-def test_what_is_not_readable_is_never_read(fields: list[Any], datum: bytes) -> None:
+@pytest.mark.parametrize("engine", ENGINES)
+def test_what_is_not_readable_is_never_read(engine: type[Engine], fields: list[Any], datum: bytes) -> None:
     """One datum that is not of the schema, first, in the middle or last, and the fast decoder gives nothing."""
-    schema = _schema(*fields)
+    schema = _schema("null", *fields)
+    wanted = ["f1"] if _readable(engine, schema, _columns(schema, "f1")) else []
     filler = next(
-        good for good in (b"\x00", b"\x00\x00") if not rows.read(schema, _columns(schema, "f0"), [good]).faults
+        good for good in (b"\x00", b"\x00\x00") if not rows.read(schema, _columns(schema, "f1"), [good]).faults
     )
     for at in range(3):
         datums = [filler, filler]
         datums.insert(at, datum)
         with pytest.raises(DatumError):
-            _read(schema, datums, "f0")
+            _read(engine, schema, datums, *wanted)
+
+
+@pytest.mark.skipif(not native.INSTALLED, reason="the C extension is missing")
+@pytest.mark.parametrize(
+    ("avro", "datum"),
+    [
+        pytest.param("long", b"\xff" * 9 + b"\x02", id="a long of 65 bits"),
+        pytest.param("long", b"\x80" * 10 + b"\x00", id="a long of 11 bytes"),
+        pytest.param("boolean", b"\x02", id="a boolean that is neither"),
+        pytest.param(
+            {"type": "fixed", "name": "D", "size": 17, "logicalType": "decimal", "precision": 38, "scale": 0},
+            b"\x00" + b"\xff" * 16,
+            id="a decimal of 129 bits",
+        ),
+    ],
+)
+def test_what_the_extension_is_not_sure_of_it_leaves_to_the_reference(avro: Any, datum: bytes) -> None:
+    """Datums that decoders read in several ways."""
+    with pytest.raises(DatumError):
+        _read(Native, _schema(avro), [datum], "f0")
 
 
 def test_only_dozens_of_neighbours_of_a_damaged_datum_are_read_singly() -> None:
@@ -157,12 +210,13 @@ def test_only_dozens_of_neighbours_of_a_damaged_datum_are_read_singly() -> None:
     assert 0 < reading.singly[Singly.DAMAGED] <= 32
 
 
-def test_a_text_that_nobody_wants_is_not_looked_at() -> None:
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_text_that_nobody_wants_is_not_looked_at(engine: type[Engine]) -> None:
     """Of a field left out the bytes need not be UTF-8, on both ways."""
     schema = _schema("string", "string")
     wanted, datums = _columns(schema, "f1"), [b"\x02\xff\x02a"]
     assert rows.read(schema, wanted, datums).columns[0].to_list() == ["a"]
-    assert _read(schema, datums, "f1")[0].to_list() == ["a"]
+    assert _read(engine, schema, datums, "f1")[0].to_list() == ["a"]
 
 
 @pytest.mark.parametrize(
@@ -205,7 +259,7 @@ def test_an_engine_that_panics_is_used_no_more(error: BaseException, monkeypatch
     with pytest.raises(EngineError) as caught:
         Columns(schema.layout, wanted).read(datums)
     assert "text of" not in str(caught.value)
-    reader = Reader(schema, wanted)
+    reader = Reader(schema, wanted, (Columns,))
     for _ in range(2):
         reading = reader.read(datums)
         assert reading.rows.columns[0].to_list() == ["a"] * 3
@@ -213,9 +267,10 @@ def test_an_engine_that_panics_is_used_no_more(error: BaseException, monkeypatch
     assert len(calls) == 2
 
 
-def test_the_engine_proves_itself() -> None:
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_engine_proves_itself(engine: type[Engine]) -> None:
     """With the versions that are installed the self-test passes."""
-    assert proof.failure() is None
+    assert proof.failure(engine) is None
 
 
 def test_a_wrong_engine_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,11 +281,40 @@ def test_a_wrong_engine_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
 
     whole = Columns.read
     monkeypatch.setattr(Columns, "read", swapped)
-    assert "wrongly" in (proof.failure() or "")
+    assert "wrongly" in (proof.failure(Columns) or "")
     monkeypatch.setattr(engine, "AvroSource", None)
-    assert "fails" in (proof.failure() or "")
+    assert "no type" in (proof.failure(Columns) or "")
     with pytest.raises(Unfit):
         Columns(_schema("int").layout, [])  # type: ignore[arg-type]
+
+
+@pytest.mark.skipif(not native.INSTALLED, reason="the C extension is missing")
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        pytest.param([], id="nothing"),
+        pytest.param([8, 0, -1, 0, 0], id="less than a node"),
+        pytest.param([11, 0, -1, 0, 0, 0], id="a type that is none"),
+        pytest.param([8, 0, -1, 0, 0, 2, 2, 1, -1, 0, 0, 0], id="a field that is missing"),
+        pytest.param([8, 0, -1, 0, 0, 0, 2, 1, -1, 0, 0, 0], id="a node too many"),
+        pytest.param([8, 0, -1, 0, 0, 2**30], id="a billion fields"),
+        pytest.param([6, 1, -7, 0, 0, 0], id="a size below zero"),
+        pytest.param([10, 0, -1, 0, 0, 1, 0, 0, -1, 0, 0, 0], id="an array of nothing"),
+    ],
+)
+def test_a_plan_that_is_none_is_refused(numbers: list[int]) -> None:
+    """The extension trusts no plan."""
+    with pytest.raises(ValueError, match="no plan"):
+        native._datums.plan(array("i", numbers).tobytes())
+
+
+@pytest.mark.skipif(not native.INSTALLED, reason="the C extension is missing")
+def test_the_extension_takes_binary_columns_without_null_only() -> None:
+    """What is no column of datums is refused."""
+    plan = native._datums.plan(array("i", [2, 1, -1, 0, 0, 0]).tobytes())
+    with pytest.raises(TypeError):
+        native._datums.read(plan, pl.Series(["text"]).__arrow_c_stream__())
+    assert native._datums.read(plan, pl.Series([b"\x02", None]).__arrow_c_stream__()) is None
 
 
 CHILD = """

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connector.records import ID, LINE, Rows
+from connector.target import encoding
 from connector.target.batchfile import (
     HARD_MAX_BYTES,
     HARD_MAX_ROWS,
@@ -58,12 +59,16 @@ def test_names_are_encoded_too() -> None:
     assert body(table([("a", "1")], "Größe & Maß"), "pcId") == b"batch=pcId,Gr%C3%B6%C3%9Fe%20%26%20Ma%C3%9F\na,1"
 
 
-def test_a_body_is_written_in_pieces_and_again() -> None:
+@pytest.mark.parametrize(
+    "extension",
+    [False, pytest.param(True, marks=pytest.mark.skipif(not encoding.INSTALLED, reason="the C extension is missing"))],
+)
+def test_a_body_is_written_in_pieces_and_again(*, extension: bool) -> None:
     """However many pieces it has, it is whole, of the size that it says, and the same each time."""
     rows = Rows(
         ("a",), pl.select(pl.int_range(10_000, dtype=pl.Int64).cast(pl.String).alias(ID), pl.lit("x").alias(LINE))
     )
-    one = Body(rows, "pcId")
+    one = Body(rows, "pcId", extension=extension)
     expected = "batch=pcId,a" + "".join(f"\n{number},x" for number in range(10_000))
     assert b"".join(one.pieces()).decode() == bytes(one).decode() == expected
     assert len(one) == len(expected)

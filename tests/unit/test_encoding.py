@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connector.records import ASSIGNMENT, ID, OFFSET
+from connector.records import ASSIGNMENT, ID, LINE, OFFSET
 from connector.target import encoding
 from connector.target.encoding import Encoder
 
+MISSING = "the C extension is missing: get a compiler, then make clean install"
+EXTENSION = [False, pytest.param(True, marks=pytest.mark.skipif(not encoding.INSTALLED, reason=MISSING))]
 MANY = 100  # rows of a frame that is not encoded value by value
 
 
@@ -64,6 +66,43 @@ def test_encoding_is_that_of_the_standard_library(frames: list[list[str | None]]
     for texts in frames:
         found = encoder.encode(table(texts * times))["a"].to_list()
         assert found == [text and quote(text, safe="") for text in texts] * times
+
+
+CELLS = st.none() | st.text(max_size=30) | st.text(st.sampled_from("%2C, é한👩0a"), max_size=16)
+
+
+@pytest.mark.parametrize("extension", EXTENSION)
+@settings(deadline=None, max_examples=150)
+@given(st.lists(st.lists(st.tuples(CELLS, CELLS, CELLS), max_size=4), min_size=1, max_size=3), st.integers(0, 3))
+def test_lines_are_encoded_cells_with_commas(
+    extension: bool,  # noqa: FBT001 (hypothesis finds no others)
+    frames: list[list[tuple[str | None, ...]]],
+    first: int,
+) -> None:
+    """With the extension and without: of frames in pieces, from any row on, with any text and without one."""
+    pieces = [pl.DataFrame(rows, schema=dict.fromkeys("abc", pl.String), orient="row") for rows in frames]
+    cells = pl.concat(pieces, rechunk=False).slice(first)
+    rows = [row for frame in frames for row in frame][first:]
+    expected = [",".join(quote(cell or "", safe="") for cell in row) for row in rows]
+    encoder = Encoder(extension=extension)
+    assert encoder.lines(cells).to_list() == expected
+    assert encoder.lines(cells.select("b")).to_list() == [quote(row[1] or "", safe="") for row in rows]
+
+
+@pytest.mark.parametrize("extension", EXTENSION)
+def test_lines_are_named_and_of_text(*, extension: bool) -> None:
+    """Without a row too."""
+    made = Encoder(extension=extension).lines(pl.DataFrame(schema={"a": pl.String, "b": pl.String}))
+    assert (made.name, made.dtype, len(made)) == (LINE, pl.String, 0)
+
+
+@pytest.mark.skipif(not encoding.INSTALLED, reason=MISSING)
+@pytest.mark.parametrize("frame", [pl.DataFrame({"a": [1]}), pl.DataFrame({"a": ["x"], "b": [b"y"]}), pl.Series(["x"])])
+def test_the_extension_takes_text_only(frame: pl.DataFrame) -> None:
+    """What is no frame of text is refused, and not read as if it were."""
+    for take in (encoding._encoding.encode, encoding._encoding.body):
+        with pytest.raises(TypeError):
+            take(frame.__arrow_c_stream__())
 
 
 def test_beginning_anew_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

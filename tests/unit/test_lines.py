@@ -49,7 +49,7 @@ def model(given_rows: Given, present: list[str]) -> list[dict[str, str | None]]:
 @given(ROWS, SOME, SOME)
 def test_cells_come_back_as_they_were(given_rows: Given, present: list[str], first: list[str]) -> None:
     """Under their own names and in the order asked for; a cell that holds a comma is one cell still."""
-    made = lined(mapped(given_rows, present), first, Encoder().encode, whole=False)
+    made = lined(mapped(given_rows, present), first, Encoder().lines, whole=False)
     assert made.names[: len(first)] == tuple(first)
     assert set(made.names) == {*first, *present}
     found = cells(made.stack, made.names).select(ID, *made.names).to_dicts()
@@ -65,8 +65,8 @@ def test_cells_come_back_as_they_were(given_rows: Given, present: list[str], fir
 def test_lines_can_be_laid_out_anew(given_rows: Given, present: list[str], names: list[str]) -> None:
     """Lines of some attributes become those of more, in another order, as if they had been made so."""
     rows = mapped(given_rows, present)
-    early = lined(rows, (), Encoder().encode, whole=False)
-    late = lined(rows, names, Encoder().encode, whole=False)
+    early = lined(rows, (), Encoder().lines, whole=False)
+    late = lined(rows, names, Encoder().lines, whole=False)
     assert relaid(early.stack, early.names, names).equals(late.stack)
 
 
@@ -74,8 +74,8 @@ def test_lines_can_be_laid_out_anew(given_rows: Given, present: list[str], names
 @given(ROWS)
 def test_only_the_newest_of_a_chunk_is_kept_where_rows_are_whole(given_rows: Given) -> None:
     """The newest row of each id, and in the trail every record."""
-    every = lined(mapped(given_rows, list(NAMES)), NAMES, Encoder().encode, whole=False)
-    made = lined(mapped(given_rows, list(NAMES)), NAMES, Encoder().encode, whole=True)
+    every = lined(mapped(given_rows, list(NAMES)), NAMES, Encoder().lines, whole=False)
+    made = lined(mapped(given_rows, list(NAMES)), NAMES, Encoder().lines, whole=True)
     newest = dict(every.stack.select(ID, LINE).iter_rows())
     assert dict(made.stack.select(ID, LINE).iter_rows()) == newest
     assert made.stack.height == len(newest)
@@ -86,6 +86,8 @@ HOLDS_LINES = """
 import re, polars as pl
 from connector.profiles.lines import lined
 from connector.records import ASSIGNMENT, ID, OFFSET, ROW
+from connector.target.encoding import Encoder
+encode = Encoder(extension={extension}).lines
 def resident():
     return int(re.search(r"VmRSS:\\s+(\\d+) kB", open("/proc/self/status").read())[1]) / 1_000
 def chunk(number):
@@ -93,18 +95,19 @@ def chunk(number):
     types = {ROW: pl.UInt32, ASSIGNMENT: pl.UInt32, OFFSET: pl.Int64}
     places = [pl.lit(1, dtype).alias(name) for name, dtype in types.items()]
     return values.select(*places, pl.col("value").str.slice(0, 20).alias(ID))
-lined(chunk(0), (), lambda frame: frame, whole=True)
+lined(chunk(0), (), encode, whole=True)
 before = resident()
-held = [lined(chunk(number), (), lambda frame: frame, whole=True) for number in range(20)]
+held = [lined(chunk(number), (), encode, whole=True) for number in range(20)]
 print(resident() - before)
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_lines_do_not_hold_what_they_were_made_of() -> None:
+@pytest.mark.parametrize("extension", [True, False])
+def test_lines_do_not_hold_what_they_were_made_of(*, extension: bool) -> None:
     """An id of 20 bytes that was cut from a value of 1,000 does not keep the value: 200,000 take 20 MB and not 200."""
     run = subprocess.run(
-        [sys.executable, "-c", HOLDS_LINES],
+        [sys.executable, "-c", HOLDS_LINES.replace("{extension}", str(extension))],
         env=FREED_SOON | os.environ,
         capture_output=True,
         text=True,

@@ -103,9 +103,9 @@ async def test_a_rebalance_passes_while_lines_are_made_and_merged() -> None:
     encoding, merging = Step(), SlowHeap.step
     encoder, parts = Encoder(), cast("Any", Parts())
 
-    def encode(frame: pl.DataFrame) -> pl.DataFrame:
+    def encode(frame: pl.DataFrame) -> pl.Series:
         encoding.wait()
-        return encoder.encode(frame)
+        return encoder.lines(frame)
 
     window = Slow(Limits(1, 10**6, 10**6), [Events.FULL], encode)
     pipeline = Pipeline(

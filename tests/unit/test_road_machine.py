@@ -221,7 +221,7 @@ class Road:
         brake = Brake(BrakeLimits(share=1.0, of=10_000, at_least=1_000_000))
         return Pipeline(
             feeds=[feed("full", self.registry), feed("partial", self.registry)],
-            window=Window(Limits(4, 10_000, 10.0), [Events.FULL, Events.PARTIAL], Encoder().encode),
+            window=Window(Limits(4, 10_000, 10.0), [Events.FULL, Events.PARTIAL], Encoder().lines),
             delivery=delivery,
             numbers=count(1),
             ledger=ledger,

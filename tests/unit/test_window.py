@@ -16,7 +16,7 @@ from tests.lines import cells
 if TYPE_CHECKING:
     from connector.profiles.batch import Batch
 
-encode = Encoder().encode
+encode = Encoder().lines
 ROOMY = Limits(max_rows=1_000, max_bytes=1_000_000, max_age_s=10)
 A = Assignment(1, Partition("crm", 0))
 B = Assignment(2, Partition("crm", 1))
@@ -165,7 +165,7 @@ def test_only_what_survives_its_chunk_is_encoded() -> None:
     """Encoding is the dear part, so rows that a newer one of their chunk replaces never go through it."""
     seen: list[int] = []
 
-    def counting(frame: pl.DataFrame) -> pl.DataFrame:
+    def counting(frame: pl.DataFrame) -> pl.Series:
         seen.append(frame.height)
         return encode(frame)
 

@@ -16,7 +16,7 @@ from tests import lines
 if TYPE_CHECKING:
     from connector.profiles.batch import Batch
 
-encode = Encoder().encode
+encode = Encoder().lines
 PARTITIONS = 3
 Cells = dict[str, str | None]
 Record = tuple[int, str, Cells]  # feed, id, cells

@@ -280,7 +280,11 @@ def _pipeline(  # noqa: PLR0913, PLR0917 (what a pipeline is made of)
     no_brake = Brake(BrakeLimits(), released=sys.maxsize)  # whoever replays wants to see what fails again
     return Pipeline(
         feeds=make_feeds(settings, told, opened),
-        window=Window(limits, [Events(source.events) for source in settings.sources], Encoder().encode),
+        window=Window(
+            limits,
+            [Events(source.events) for source in settings.sources],
+            Encoder(extension=settings.service.extension).lines,
+        ),
         delivery=target.delivery,
         ledger=ledger,
         numbers=count(1),
