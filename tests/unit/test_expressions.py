@@ -192,6 +192,8 @@ def test_an_expression_gives_what_sql_would(expression: str, expected: list[str 
         ("lower('A') || coalesce(tier, 'b')", "ab"),
         ("strftime(nullif(DATE '2024-01-31', CASE WHEN consent THEN born ELSE DATE '2024-02-01' END), '%j')", "031"),
         ("sha256('a') = sha256(coalesce(tier, 'a'))", "true"),
+        ("CAST(TIMESTAMP '2024-01-31T00:00:00Z' AS VARCHAR) || '!'", "2024-01-31T00:00:00.000000Z!"),
+        ("CAST(coalesce(seen, TIMESTAMP '2024-01-31T00:00:00Z') AS VARCHAR)", "2024-01-31T00:00:00.000000Z"),
     ],
 )  # fmt: skip
 def test_what_is_the_same_in_all_rows_is_in_all_rows(expression: str, expected: str | None) -> None:

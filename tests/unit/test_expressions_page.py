@@ -13,13 +13,15 @@ import yaml
 from connector.errors import SettingError
 from connector.profiles.expressions import casts, functions, operators, tree
 from connector.profiles.expressions.expression import Expression
-from connector.profiles.expressions.functions import TABLE, Function
+from connector.profiles.expressions.functions import TABLE
 from connector.profiles.mapping import Mapping
 from connector.service.source_side import make_mapping
 from connector.service.sources import SourceSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from connector.profiles.expressions.signatures import Function
 
 PAGE = (Path(__file__).parents[2] / "docs" / "expressions.md").read_text("utf-8")
 
