@@ -226,6 +226,17 @@ def test_columns_are_what_each_row_is(said: Said, rows: list[Row]) -> None:
 
 
 @FEW
+@given(st.one_of(texts(3), numbers(3), days(2), truths(3)), ROWS)
+def test_columns_of_one_value_are_what_their_row_is(said: Said, row: Row) -> None:
+    """Polars keeps such columns as that value, which must not change what comes out, nor how often."""
+    alike = pl.DataFrame({"#row": [0, 1, 2]}).with_columns(
+        pl.lit(row[name], dtype=dtype).alias(name) for name, dtype in DTYPES.items()
+    )
+    found = alike.with_columns(Expression.parse(said.text).column(alike.schema).column.alias("#it"))["#it"]
+    assert found.to_list() == [said.of(row)] * 3
+
+
+@FEW
 @given(truths(3), st.lists(ROWS, min_size=1, max_size=5))
 def test_a_condition_keeps_the_rows_that_it_is_true_of(said: Said, rows: list[Row]) -> None:
     """Neither those of which it is false nor those of which it is not known."""
