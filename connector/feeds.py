@@ -7,6 +7,7 @@ wait (for the registry) or takes long (decoding, mapping) happens here, before a
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
@@ -101,13 +102,16 @@ class Feed:
         changes = await self.decoder.decode(topic, frame)
         if self.keys is not None and changes.tombstones.height:
             changes = await self.keys.deletes(topic, frame, records, changes)
-        return await asyncio.to_thread(self._map, changes, f"topic {topic}")
+        return await asyncio.to_thread(self._map, changes, topic)
 
-    def _map(self, changes: Changes, where: str) -> Read:
+    def _map(self, changes: Changes, topic: str) -> Read:
         """Rows of all writer schemas together, back in Kafka's order, and what became of the other records."""
         skipped = Counter(changes.skipped)
         ruled = [rule(frame, self.on_delete) for frame in changes.frames]
-        mapped = [self.mapping.rows(one.changes, where) for one in ruled]
+        mapped = [
+            self.mapping.rows(one.changes, f"topic {topic}, {writer.label}" if writer else f"topic {topic}")
+            for one, writer in zip(ruled, itertools.chain(changes.writers, itertools.repeat(None)), strict=False)
+        ]
         refused = [one.refused for one in mapped] + [one.refused for one in ruled]
         refused.append(changes.unreadable)
         if self.on_delete is OnDelete.DEAD_LETTER:

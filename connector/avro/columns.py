@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any, Final
 import nanoarrow as na
 import polars as pl
 
-from connector.avro.layouts import Many, Record, Union, gather, gathered
+from connector.avro.layouts import Many, Record, Union
 from connector.avro.meaning import Unfit
+from connector.avro.placing import gather, gathered
 from connector.avro.scalars import DatumError
 
 if TYPE_CHECKING:

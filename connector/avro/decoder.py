@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
@@ -48,14 +48,15 @@ class Changes:
             schema lacks has no column. Types as `connector.avro.scalars` and `connector.avro.schema` list them.
         unreadable: ROW (UInt32), `reason` and `detail` (String) of the records that could not be read, by ROW.
         tombstones: ROW (UInt32) of the records without a value.
-        writers: the writer schema of each frame; none where a shape has made the frames.
+        writers: the writer schema of each frame, its label naming the topic's newest too; None, or fewer than there
+            are frames, for what no schema wrote.
         skipped: how many records were left out, by why: those that a shape knows to be about no profile.
     """
 
     frames: Sequence[pl.DataFrame]
     unreadable: pl.DataFrame
     tombstones: pl.DataFrame
-    writers: Sequence[Schema] = ()
+    writers: Sequence[Schema | None] = ()
     skipped: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -117,7 +118,7 @@ class Decoder:
         for why, count in singly.items():
             self._telemetry.read_singly(why, count)
         unreadable += [faults for _, faults in decoded]
-        frames, writers = [rows for rows, _ in decoded], [reader.schema for reader, _ in readable]
+        frames, writers = [rows for rows, _ in decoded], [self._named(topic, reader.schema) for reader, _ in readable]
         return Changes(frames, pl.concat(unreadable).sort(ROW), tombstones, writers)
 
     async def newest(self, topic: str) -> dict[str, pl.DataType] | None:
@@ -125,7 +126,7 @@ class Decoder:
 
         Returns:
             Type by path: of every leaf where all are wanted, else of every path there is, whole records (Struct)
-            included. None where nothing is registered for the topic yet.
+            and wanted paths by older names included. None where nothing is registered for the topic yet.
 
         Raises:
             SettingError: the newest schema cannot be used, or a wanted path leads to a recursive field of it.
@@ -135,12 +136,14 @@ class Decoder:
             return None
         if isinstance(newest, Refused):
             raise SettingError(f"topic {topic}: {newest.detail}")
-        for path in self._paths or ():
-            column = where.find(path, newest.root, newest.root)
-            if column is not None and column.type.dtype is None:
+        found = [where.find(path, newest.root, newest.root) for path in self._paths or ()]
+        wanted = [column for column in found if column is not None]
+        for column in wanted:
+            if column.type.dtype is None:
                 raise SettingError(f"topic {topic}: {_recursive(column, newest)}")
         walk = where.leaves if self._paths is None else where.reachable
-        return {column.path: column.type.dtype for column in walk(newest.root) if column.type.dtype is not None}
+        offered = itertools.chain(walk(newest.root), wanted)
+        return {column.path: column.type.dtype for column in offered if column.type.dtype is not None}
 
     async def _readers_for(self, topic: str, keys: Sequence[bytes]) -> Mapping[bytes, Reader | Refused]:
         known = self._readers.setdefault(topic, {})
@@ -170,8 +173,15 @@ class Decoder:
         columns = [column for column in found if column is not None]
         for column in columns:
             if column.type.dtype is None:
-                raise BlockedError(f"topic {topic}: {_recursive(column, schema)}")
+                raise BlockedError(f"topic {topic}: {_recursive(column, self._named(topic, schema))}")
         return Reader(schema, columns, self._engines)
+
+    def _named(self, topic: str, schema: Schema) -> Schema:
+        """Label a schema so that whoever must mend it finds its subject."""
+        newest = self._newest[topic]
+        if newest is None or newest.label == schema.label:
+            return schema
+        return replace(schema, label=f"{schema.label} (the newest is {newest.label})")
 
 
 def _recursive(column: Column, schema: Schema) -> str:

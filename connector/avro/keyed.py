@@ -49,6 +49,9 @@ class KeyedDecoder:
 
         Returns:
             As the decoder of the values, with the column of the id: null where a record has no key.
+
+        Raises:
+            BlockedError: a key's schema lacks the id, or keys have it as types that do not go together.
         """
         changes = await self._values.decode(topic, frame)
         ids, bad = await self._ids(topic, frame.filter(pl.col(VALUE).is_not_null()))
@@ -88,8 +91,11 @@ class KeyedDecoder:
         bad = keys.unreadable.with_columns(detail.alias(DETAIL))
         if not keys.frames:
             return pl.DataFrame(schema={ROW: pl.UInt32, self._id_path: pl.String}), bad
-        if any(one.height and path not in one.columns for one in keys.frames) or not found:
-            return None, bad  # then the mapping blocks, as it does where a value's schema lacks the id
+        for one, writer in zip(keys.frames, keys.writers, strict=True):
+            if one.height and writer is not None and path not in one.columns:
+                raise BlockedError(f"topic {topic}, {writer.label}: the schema of the key has no field `{path}`")
+        if not found:
+            return None, bad
         try:
             return pl.concat(found, how="diagonal_relaxed"), bad
         except PolarsError:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from connector.avro.decoder import Changes, Decoder
+    from connector.avro.schema import Schema
     from connector.records import Record
 
 
@@ -57,17 +58,24 @@ class Keys:
         keys = [records[row].key() for row in nameless[ROW]]
         if self.decoder is None:
             read = [nameless.with_columns(text_of(pl.Series(self.id, keys, pl.Binary)))]
+            writers: list[Schema | None] = [None]
             unreadable = changes.unreadable
         else:
             framed = nameless.with_columns(pl.Series(VALUE, keys, pl.Binary))
             known = await self.decoder.decode(topic, framed)
             keyless = framed.filter(pl.col(VALUE).is_null()).with_columns(pl.lit(None, pl.String).alias(self.id))
             read = [*(one.rename({self.path: self.id}, strict=False) for one in known.frames), keyless]
+            writers = [*known.writers, None]
             faults = known.unreadable.with_columns(pl.concat_str(pl.lit("its key: "), DETAIL).alias(DETAIL))
             unreadable = pl.concat([changes.unreadable, faults]).sort(ROW)
-        deletes = [_delete(one) for one in read if one.height]
-        nothing = changes.tombstones.clear()
-        return replace(changes, frames=[*changes.frames, *deletes], unreadable=unreadable, tombstones=nothing)
+        deletes = [(_delete(one), writer) for one, writer in zip(read, writers, strict=True) if one.height]
+        return replace(
+            changes,
+            frames=[*changes.frames, *(one for one, _ in deletes)],
+            writers=[*changes.writers, *(writer for _, writer in deletes)],
+            unreadable=unreadable,
+            tombstones=changes.tombstones.clear(),
+        )
 
 
 def _delete(frame: pl.DataFrame) -> pl.DataFrame:

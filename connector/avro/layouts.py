@@ -17,7 +17,10 @@ import nanoarrow as na
 import polars as pl
 
 from connector.avro.branches import branch_names, full_name, is_null
-from connector.avro.meaning import Meaning, Unfit, meaning
+from connector.avro.meaning import Meaning, Unfit, meaning, variable_scale
+from connector.avro.placing import gather, listed
+from connector.avro.scalars import MAX_DECIMAL_DIGITS
+from connector.avro.semantics import is_variable_scale
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -104,6 +107,23 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
+class Composed:
+    """A record that stands for one value."""
+
+    record: Record
+    means: Meaning
+
+    @property
+    def avro(self) -> Any:
+        """See Layout."""
+        return self.record.avro
+
+    def series(self, array: CArray | None, length: int) -> pl.Series:
+        """See Layout."""
+        return self.means(self.record.series(array, length))
+
+
+@dataclass(frozen=True, slots=True)
 class Branch:
     """A branch of a union besides null.
 
@@ -177,7 +197,7 @@ class Many:
         values = self.item.series(held, held.length)
         if not array.length:  # then Arrow allows that there are no offsets
             return pl.Series([], dtype=pl.List(values.dtype))
-        return _listed(values, _buffer(array, 1, _INT32, array.length + 1))
+        return listed(values, _buffer(array, 1, _INT32, array.length + 1))
 
 
 def layout(avro: Any, named: Mapping[str, Any]) -> Record:
@@ -196,18 +216,6 @@ def layout(avro: Any, named: Mapping[str, Any]) -> Record:
     return laid
 
 
-def gather(values: pl.Series, rows: pl.Series) -> pl.Series:
-    """Take the values at `rows` (integers), null where it is null."""
-    return pl.select(gathered(values, rows)).to_series()
-
-
-def gathered(values: pl.Series, rows: pl.Series) -> pl.Expr:
-    """`gather` as an expression, to be part of a larger query."""
-    if values.is_empty():
-        return pl.repeat(None, len(rows), dtype=values.dtype)
-    return pl.lit(values).gather(pl.lit(rows))
-
-
 def _numbers(array: CArray, buffer: int) -> pl.Series:
     """The type ids (0) or the offsets (1) of a dense union, without a copy."""
     return _buffer(array, buffer, (_INT8, _INT32)[buffer], array.length)
@@ -215,18 +223,6 @@ def _numbers(array: CArray, buffer: int) -> pl.Series:
 
 def _buffer(array: CArray, buffer: int, dtype: Any, length: int) -> pl.Series:
     return pl.Series(na.c_array_from_buffers(dtype, length, [None, array.view().buffer(buffer)]))
-
-
-def _listed(values: pl.Series, offsets: pl.Series) -> pl.Series:
-    """Cut values into lists, by where each begins and the last one ends.
-
-    By Polars, as nanoarrow 0.9 corrupts memory where it builds a list of text.
-    """
-    rows = offsets.search_sorted(pl.arange(len(values), eager=True), side="right") - 1
-    held = pl.DataFrame({"row": rows, "held": values}).group_by("row", maintain_order=True).agg("held")
-    every = pl.DataFrame({"row": pl.arange(len(offsets) - 1, eager=True).cast(held["row"].dtype)})
-    joined = every.join(held, on="row", how="left", maintain_order="left")
-    return joined.select(pl.col("held").fill_null(pl.lit([], pl.List(values.dtype)))).to_series()
 
 
 class _Walk:
@@ -241,8 +237,10 @@ class _Walk:
         if isinstance(avro, str):
             avro = self._named.get(avro, {"type": avro})
         match "union" if isinstance(avro, list) else avro["type"]:
+            case "record" | "error" if is_variable_scale(avro):
+                laid: Layout = self._variable_scale()
             case "record" | "error":
-                laid: Layout = self._record(avro)
+                laid = self._record(avro)
             case "union":
                 laid = self._union(avro)
             case "array":
@@ -265,6 +263,11 @@ class _Walk:
         fields = {field["name"]: self.lay(field["type"]) for field in avro["fields"]}
         self._open.pop()
         return self._made(fields)
+
+    def _variable_scale(self) -> Layout:
+        digits = {"type": "bytes", "logicalType": "decimal", "precision": MAX_DECIMAL_DIGITS}
+        held: dict[str, dict[str, Any]] = {"scale": {"type": "int"}, "value": digits}
+        return Composed(self._made({key: Leaf(*meaning(of, self._name())) for key, of in held.items()}), variable_scale)
 
     def _made(self, fields: Mapping[str, Layout]) -> Record:
         weighty = [field.avro for field in fields.values() if field.avro is not None]

@@ -21,8 +21,9 @@ from connector.avro import schema as types
 from connector.avro.branches import branch_names, full_name, is_null
 from connector.avro.layouts import layout
 from connector.avro.meaning import Unfit
-from connector.avro.scalars import Convert, DatumError, scalar
+from connector.avro.scalars import Convert, DatumError, scalar, variable_scale_text
 from connector.avro.schema import RECURSIVE, Field, Schema, SchemaError, Type
+from connector.avro.semantics import is_variable_scale
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -136,7 +137,8 @@ class _Lowering:
             lowered_fields.append({"name": field["name"], "type": lowered})
             fields.append(Field(field["name"], inner, tuple(field.get("aliases", ()))))
         self._open.remove(key)
-        self._done[key] = name, types.record(fields)
+        text = Type(pl.String(), pl.String(), variable_scale_text)
+        self._done[key] = name, text if is_variable_scale(avro) else types.record(fields)
         return {"type": "record", "name": name, "fields": lowered_fields}, self._done[key][1]
 
     def _union(self, avro: Sequence[Any], level: int) -> tuple[Any, Type]:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from connector.avro.scalars import MAX_DECIMAL_DIGITS, DatumError, Limits, scalar
+from connector.avro import semantics
+from connector.avro.scalars import MAX_DECIMAL_DIGITS, NANO_TIMES, SCALES, DatumError, Limits, scalar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,12 +41,15 @@ def meaning(avro: Mapping[str, Any], name: str) -> tuple[Any, Meaning]:
     base = avro["type"]
     if base == "enum":
         return "long", _symbols(avro["symbols"])
+    avro = semantics.resolved(avro)
     held = scalar(avro)
     plain: Any = {"type": "fixed", "name": name, "size": avro["size"]} if base == "fixed" else base
     if base in {"bytes", "fixed"} and avro.get("logicalType") == "decimal" and avro.get("precision"):
         return _decimal(plain, avro["precision"], avro.get("scale") or 0)
     if base == "fixed" and held.dtype == pl.String:
         return plain, _uuid
+    if base == "long" and held.dtype == pl.String:
+        return "long", _nano_time
     if base in {"int", "long"}:
         return "long", _whole(held.dtype, held.limits)
     return plain, lambda series: series
@@ -87,6 +91,31 @@ def _decimal(plain: Any, precision: int, scale: int) -> tuple[Any, Meaning]:
         return series.cast(dtype)
 
     return avro, means
+
+
+def variable_scale(series: pl.Series) -> pl.Series:
+    """Write out decimals that carry their own scale, as `connector.avro.scalars.variable_scale_text` does one.
+
+    Args:
+        series: Struct of `scale` (Int32) and `value` (Decimal of scale 0), without nulls.
+    """
+    scales, values = series.struct.field("scale"), series.struct.field("value")
+    _hold(scales, SCALES.low, SCALES.end, SCALES.fault)
+    # As text from the start: moved by its scale, a number would not fit 128 bits.
+    scale, number = pl.col("scale"), pl.col("value").cast(pl.String)
+    digits = number.str.strip_prefix("-")
+    sign = pl.when(number.str.starts_with("-")).then(pl.lit("-")).otherwise(pl.lit(""))
+    length = digits.str.len_chars().cast(pl.Int64)
+    padded = digits.str.zfill(pl.max_horizontal(scale + 1, length))
+    pointed = pl.concat_str(padded.str.head(-scale), pl.lit("."), padded.str.tail(scale))
+    longer = digits.str.pad_end(length - scale, "0")
+    text = pl.when(scale > 0).then(pointed).when((scale < 0) & (digits != "0")).then(longer).otherwise(digits)
+    return pl.DataFrame([scales, values]).select(pl.concat_str(sign, text)).to_series()
+
+
+def _nano_time(series: pl.Series) -> pl.Series:
+    _hold(series, NANO_TIMES.low, NANO_TIMES.end, NANO_TIMES.fault)
+    return series.cast(pl.Time).dt.strftime("%H:%M:%S%.9f")
 
 
 def _uuid(series: pl.Series) -> pl.Series:

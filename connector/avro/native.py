@@ -15,7 +15,7 @@ import polars as pl
 
 from connector.arrow import ArrowArray
 from connector.avro.columns import EngineError
-from connector.avro.layouts import Leaf, Many, Record, Union
+from connector.avro.layouts import Composed, Leaf, Many, Record, Union
 from connector.avro.meaning import Unfit
 from connector.avro.paths import Column
 from connector.avro.scalars import DatumError
@@ -106,6 +106,8 @@ class _Walk:
                 self._union(held, wanted)
             case Record() if isinstance(wanted, dict):
                 self._record(held, wanted)
+            case Composed() if not wanted:
+                self._record(held.record, {})
             case Many() if not wanted:
                 self.nodes.append(_Node(_ARRAY, inside=1))
                 self.add(held.item, {})

@@ -1,7 +1,7 @@
 """Where in a record a path leads: dotted paths of field names, found in a schema by name or alias.
 
-A mapping is written once, for the newest schema; records of older schemas call some of its fields by names which the
-newest one declares as aliases. Called by `decoder`, once per schema. No I/O.
+A mapping is written once, for one schema; records of older and newer ones call some of its fields by other names, which
+the newest schema's aliases tie together. Called by `decoder`, once per schema. No I/O.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def find(path: str, writer: Type, newest: Type | None = None) -> Column | None:
     Args:
         path: names joined by dots, such as `address.city`.
         writer: the record to find it in.
-        newest: the record whose aliases count: where the writer's record lacks a name, the first alias that the
-            newest field of that name declares, and the writer's record has, stands for it.
+        newest: the record whose aliases count: where the writer's record lacks a name, the first of the names that
+            the newest field called so, by name or by alias, goes by, and the writer's record has, stands for it.
 
     Returns:
         The column, or None where the writer's record has no such field.
@@ -45,8 +45,8 @@ def find(path: str, writer: Type, newest: Type | None = None) -> Column | None:
     steps: list[str] = []
     at = writer
     for name in path.split("."):
-        declared = _field(newest, name)
-        names = (name, *declared.aliases) if declared else (name,)
+        declared = _field(newest, name) or _renamed(newest, name)
+        names = (name, declared.name, *declared.aliases) if declared else (name,)
         field = next((found for candidate in names if (found := _field(at, candidate))), None)
         if field is None:
             return None
@@ -97,6 +97,12 @@ def reachable(
 
 def _field(record: Type | None, name: str) -> Field | None:
     return record.fields.get(name) if record is not None and record.fields is not None else None
+
+
+def _renamed(record: Type | None, old: str) -> Field | None:
+    """The field that once was called so."""
+    fields = record.fields if record is not None else None
+    return next((field for field in (fields or {}).values() if old in field.aliases), None)
 
 
 def _newest_names(writer: Type, newest: Type | None) -> Mapping[str, str]:

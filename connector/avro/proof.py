@@ -19,6 +19,7 @@ from connector.avro.lowering import parse
 from connector.avro.meaning import Unfit
 from connector.avro.paths import reachable
 from connector.avro.scalars import DatumError
+from connector.avro.semantics import NAME, VARIABLE_SCALE
 
 if TYPE_CHECKING:
     from connector.avro.layouts import Record
@@ -50,6 +51,17 @@ _TYPES: Final[dict[str, tuple[Any, Any, Any]]] = {  # type, and the values of tw
         b"\x7f" + b"\xff" * 14,
         b"\x80",
     ),
+    "own_scale": (
+        {
+            "type": "record",
+            "name": VARIABLE_SCALE,
+            "fields": [{"name": "scale", "type": "int"}, {"name": "value", "type": "bytes"}],
+        },
+        {"scale": 3, "value": b"\xff\x01"},
+        {"scale": -2, "value": b"\x05"},
+    ),
+    "zoneless": ({"type": "long", NAME: "io.debezium.time.MicroTimestamp"}, -1, 1_700_000_000_000_001),
+    "nanos": ({"type": "long", NAME: "io.debezium.time.NanoTime"}, 1, 86_399_999_999_999),
     "uuid": ({"type": "fixed", "name": "Uuid", "size": 16, "logicalType": "uuid"}, bytes(range(16)), b"\xff" * 16),
     "day": ({"type": "int", "logicalType": "date"}, -719_162, 2_932_896),
     "time": ({"type": "long", "logicalType": "time-micros"}, 0, 86_399_999_999),

@@ -14,12 +14,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
+from connector.avro import semantics
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Convert = Callable[[Any], Any]
 
 MAX_DECIMAL_DIGITS: Final = 38  # what 128 bits hold, and Polars' limit
+# As many as PostgreSQL lets a column declare; Oracle has -84 to 127. A datum of few bytes must not become a long text.
+_MOST_SCALE: Final = 1_000
+_DIGITS_END: Final = 10**4_300  # Python refuses to write out more digits
 _DAY_MS: Final = 86_400_000
 # 0001-01-01 and 10000-01-01 in days since 1970: the years that ISO 8601 can write with four digits.
 _FIRST_DAY: Final = -719_162
@@ -46,6 +51,10 @@ class Limits:
         raise DatumError(self.fault)
 
 
+SCALES: Final = Limits(-_MOST_SCALE, _MOST_SCALE + 1, "a decimal of a scale beyond 1,000")
+NANO_TIMES: Final = Limits(0, _DAY_MS * 1_000_000, "a time outside the day")
+
+
 @dataclass(frozen=True, slots=True)
 class Scalar:
     """How one Avro type becomes a column.
@@ -67,7 +76,8 @@ class Scalar:
 def scalar(avro: Mapping[str, Any]) -> Scalar:
     """Look up how a primitive or fixed type, with its logical type if it has one, becomes a column.
 
-    A logical type that is unknown or does not fit its base type is ignored, as the Avro specification demands.
+    A logical type that is unknown or does not fit its base type is ignored, as the Avro specification demands. The
+    semantic types of Kafka Connect and Debezium count as the logical type they mean (`connector.avro.semantics`).
 
     | Avro | Polars |
     |---|---|
@@ -80,6 +90,7 @@ def scalar(avro: Mapping[str, Any]) -> Scalar:
     | decimal | Decimal(precision, scale) up to 38 digits, String (plain, exact) beyond |
     | date | Date |
     | time-millis, time-micros | Time |
+    | time-nanos (Debezium's) | String (ISO 8601, nine digits: a column of times is written with six) |
     | timestamp-millis, -micros, -nanos | Datetime("ms" / "us" / "ns", "UTC") |
     | local-timestamp-millis, -micros, -nanos | the same without a zone |
 
@@ -89,6 +100,7 @@ def scalar(avro: Mapping[str, Any]) -> Scalar:
     Raises:
         KeyError: `type` is no primitive type and not `fixed`.
     """
+    avro = semantics.resolved(avro)
     base, logical = avro["type"], avro.get("logicalType")
     if base in {"bytes", "fixed"} and logical == "decimal" and avro.get("precision"):
         return _decimal(avro["precision"], avro.get("scale") or 0)
@@ -108,14 +120,35 @@ def _decimal(precision: int, scale: int) -> Scalar:
         unscaled = int.from_bytes(value, "big", signed=True)
         if abs(unscaled) >= limit:
             raise DatumError("a decimal of more digits than its precision")
-        digits = str(abs(unscaled)).rjust(scale + 1, "0")
-        whole, fraction = (digits[:-scale], digits[-scale:]) if scale else (digits, "")
-        return f"{'-' if unscaled < 0 else ''}{whole}{'.' if fraction else ''}{fraction}"
+        return _plain(unscaled, scale)
 
     # No bytes are zero, as fastavro and arrow-avro have it.
     # By way of text, since Polars 2.1 refuses Python's Decimal just above -10**38 and nulls one among other scales.
     dtype = pl.Decimal(precision, scale) if precision <= MAX_DECIMAL_DIGITS else pl.String()
     return Scalar(dtype, pl.String(), convert)
+
+
+def _plain(unscaled: int, scale: int) -> str:
+    """Write a number out, without an exponent; a scale below zero stands for that many zeros at the end."""
+    digits = str(abs(unscaled)).rjust(scale + 1, "0")
+    if scale < 0 and unscaled:
+        digits += "0" * -scale
+    whole, fraction = (digits[:-scale], digits[-scale:]) if scale > 0 else (digits, "")
+    return f"{'-' if unscaled < 0 else ''}{whole}{'.' if fraction else ''}{fraction}"
+
+
+def variable_scale_text(datum: Mapping[str, Any]) -> str:
+    """Write out Debezium's decimal, a record of its scale and its digits as bytes; raises DatumError."""
+    scale = SCALES.convert(datum["scale"])
+    unscaled = int.from_bytes(datum["value"], "big", signed=True)
+    if abs(unscaled) >= _DIGITS_END:
+        raise DatumError("a decimal of more than 4,300 digits")
+    return _plain(unscaled, scale)
+
+
+def _nano_time(value: int) -> str:
+    seconds, nanos = divmod(NANO_TIMES.convert(value), 1_000_000_000)
+    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.{nanos:09}"
 
 
 def _timestamp(unit: str, zone: str | None) -> Scalar:
@@ -143,6 +176,7 @@ _LOGICAL: Final[Mapping[tuple[str, str | None], Scalar]] = {
     ("int", "date"): _same(pl.Date(), Limits(_FIRST_DAY, _END_DAY, "a date outside the years 1 to 9999")),
     # Polars counts a time of day in nanoseconds.
     ("int", "time-millis"): _same(pl.Time(), Limits(0, _DAY_MS, "a time outside the day", times=1_000_000)),
+    ("long", "time-nanos"): Scalar(pl.String(), pl.String(), _nano_time),
     ("long", "time-micros"): _same(pl.Time(), Limits(0, _DAY_MS * 1_000, "a time outside the day", times=1_000)),
     ("long", "timestamp-millis"): _timestamp("millis", "UTC"),
     ("long", "timestamp-micros"): _timestamp("micros", "UTC"),

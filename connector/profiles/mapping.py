@@ -140,7 +140,8 @@ class Mapping:
             BlockedError: this schema lacks the id, or has an attribute that cannot be sent.
         """
         if missing := [path for path in paths_of(self.id) if path not in changes.columns]:
-            raise BlockedError(f"{where}: {_missing(missing[0], _paths_in(changes.schema))}")
+            # Which fields it has instead is not known here: of those not wanted there are no columns.
+            raise BlockedError(f"{where}: the schema has no field `{missing[0]}`, which the id needs")
         try:
             changes, filtered = self._computed(changes)
         except ExpressionError as error:

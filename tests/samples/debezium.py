@@ -169,7 +169,8 @@ def _postgresql() -> Sample:
     toast = full | {"tier": "silver", "notes": UNAVAILABLE, "tags": [UNAVAILABLE]}
     only_key = {"customer_id": customer, "tier": None, "notes": None, "tags": None, "updated_at": None}
     at = {"schema": "public", "txId": 571, "lsn": 24023128}
-    sent = {"tier": "gold", "notes": "calls at noon", "tags": '["vip"]'}
+    updated = "1970-01-01T00:00:00.000001"
+    sent = {"tier": "gold", "notes": "calls at noon", "tags": '["vip"]', "updated": updated}
     name = "postgresql"
     return Sample(
         "debezium-postgresql",
@@ -177,7 +178,7 @@ def _postgresql() -> Sample:
         {
             "shape": "debezium",
             "id": "customer_id",
-            "attributes": {"tier": "tier", "notes": "notes", "tags": "tags"},
+            "attributes": {"tier": "tier", "notes": "notes", "tags": "tags", "updated": "updated_at"},
             "on_null": {"*": "sentinel", "tier": "leave"},
             "sentinel": "(none)",
         },
@@ -187,12 +188,12 @@ def _postgresql() -> Sample:
             Event(
                 "update without the unchanged large values",
                 change(name, "u", None, toast, **at),
-                row(customer, tier="silver", notes=None, tags=None),
+                row(customer, tier="silver", notes=None, tags=None, updated=updated),
             ),
             Event(
                 "update to null",
                 change(name, "u", None, full | {"tier": None, "notes": None, "tags": [UNAVAILABLE]}, **at),
-                row(customer, tier=None, notes="(none)", tags=None),
+                row(customer, tier=None, notes="(none)", tags=None, updated=updated),
             ),
             Event("delete", change(name, "d", only_key, None, **at), "delete"),
             Event("truncate", change(name, "t", None, None, **at), "truncate"),
@@ -216,6 +217,7 @@ def _sqlserver() -> Sample:
     new = old | {"EMailAddress1": None, "StateCode": 1}
     at = {"schema": "dbo", "change_lsn": "00000027:00000758:0003", "commit_lsn": "00000027:00000758:0005",
           "event_serial_no": 2}  # fmt: skip
+    before = {"email": "a@example.com", "state": "0", "modified": "1970-01-01T00:00:00.000000001"}
     name = "sqlserver"
     return Sample(
         "debezium-sqlserver",
@@ -223,15 +225,15 @@ def _sqlserver() -> Sample:
         {
             "shape": "debezium",
             "id": "ContactId",
-            "attributes": {"email": "EMailAddress1", "state": "StateCode"},
+            "attributes": {"email": "EMailAddress1", "state": "StateCode", "modified": "ModifiedOn"},
             "on_delete": "send",
             "deleted": {"state": "gone"},
         },
         [
-            Event("snapshot", change(name, "r", None, old, **at), row(customer, email="a@example.com", state="0")),
-            Event("create", change(name, "c", None, old, **at), row(customer, email="a@example.com", state="0")),
-            Event("update", change(name, "u", old, new, **at), row(customer, email=None, state="1")),
-            Event("delete", change(name, "d", new, None, **at), row(customer, email=None, state="gone")),
+            Event("snapshot", change(name, "r", None, old, **at), row(customer, **before)),
+            Event("create", change(name, "c", None, old, **at), row(customer, **before)),
+            Event("update", change(name, "u", old, new, **at), row(customer, **before | {"email": None, "state": "1"})),
+            Event("delete", change(name, "d", new, None, **at), row(customer, email=None, state="gone", modified=None)),
         ],
     )
 
@@ -247,6 +249,7 @@ def _oracle() -> Sample:
     schema = envelope("crm.CRM.CUSTOMERS", "oracle", columns, {"schema": "string", "scn": "string", "txId": "string"})
     old = {"CUSTOMER_ID": Decimal(1001), "TIER": "basic", "BIOGRAPHY": "long text", "BORN": 0}
     new = old | {"TIER": "gold", "BIOGRAPHY": UNAVAILABLE}
+    before = {"tier": "basic", "biography": "long text", "born": "1970-01-01T00:00:00.000"}
     at = {"schema": "CRM", "scn": "2122185", "txId": "6.28.807"}
     return Sample(
         "debezium-oracle",
@@ -254,13 +257,17 @@ def _oracle() -> Sample:
         {
             "shape": "debezium",
             "id": "CUSTOMER_ID",
-            "attributes": {"tier": "TIER", "biography": "BIOGRAPHY"},
+            "attributes": {"tier": "TIER", "biography": "BIOGRAPHY", "born": "BORN"},
             "on_delete": "dead_letter",
         },
         [
-            Event("snapshot", change("oracle", "r", None, old, **at), row("1001", tier="basic", biography="long text")),
-            Event("create", change("oracle", "c", None, old, **at), row("1001", tier="basic", biography="long text")),
-            Event("update", change("oracle", "u", old, new, **at), row("1001", tier="gold", biography=None)),
+            Event("snapshot", change("oracle", "r", None, old, **at), row("1001", **before)),
+            Event("create", change("oracle", "c", None, old, **at), row("1001", **before)),
+            Event(
+                "update",
+                change("oracle", "u", old, new, **at),
+                row("1001", tier="gold", biography=None, born=before["born"]),
+            ),
             Event("delete", change("oracle", "d", new, None, **at), "deleted"),
         ],
     )

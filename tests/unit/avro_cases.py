@@ -14,6 +14,9 @@ from typing import Any, Final
 
 import fastavro
 
+from connector.avro import semantics
+from connector.avro.semantics import NAME, VARIABLE_SCALE
+
 _LETTERS: Final = "abcÄß,\n\0€漢🙂"
 _DECIMALS: Final = ((1, 0), (4, 4), (9, 2), (12, 2), (18, 0), (38, 10), (38, 0), (64, 20))
 _LONGS: Final = (0, 1, -1, 63, 64, -64, -65, 2**31 - 1, -(2**31), 2**53, -(2**63), 2**63 - 1)
@@ -37,7 +40,15 @@ _SCALARS: Final[tuple[Any, ...]] = (
     {"type": "long", "logicalType": "local-timestamp-millis"},
     {"type": "long", "logicalType": "local-timestamp-micros"},
     {"type": "long", "logicalType": "local-timestamp-nanos"},
+    *({"type": base, NAME: name} for (base, name) in semantics._LOGICAL),
+    {"type": "string", NAME: "io.debezium.time.ZonedTimestamp"},
+    {"type": "bytes", NAME: "org.apache.kafka.connect.data.Decimal", "connect.parameters": {"scale": "3"}},
 )
+_VARIABLE_SCALE: Final = {
+    "type": "record",
+    NAME: VARIABLE_SCALE,
+    "fields": [{"name": "scale", "type": "int"}, {"name": "value", "type": "bytes"}],
+}
 _DAY_MS: Final = 86_400_000
 
 
@@ -102,13 +113,15 @@ class Chance:
         return self._named[name]
 
     def _type(self, depth: int) -> Any:  # noqa: C901, PLR0911 - one case per kind of type
-        kinds = ["scalar", "scalar", "decimal", "enum", "fixed", "nullable", "known"]
+        kinds = ["scalar", "scalar", "decimal", "own scale", "enum", "fixed", "nullable", "known"]
         if depth > 0:
             kinds += ["array", "map", "record", "union", "nullable", "nullable"]
         match self._random.choice(kinds):
             case "decimal":
                 precision, scale = self._random.choice(_DECIMALS)
                 return {"type": "bytes", "logicalType": "decimal", "precision": precision, "scale": scale}
+            case "own scale":
+                return self._new(_VARIABLE_SCALE)
             case "enum":
                 symbols = ["A", "B", "long_symbol"][: self._random.randint(1, 3)]
                 return self._new({"type": "enum", "symbols": symbols})
@@ -178,7 +191,11 @@ class Chance:
             return None if branch == "null" else (self._full(branch), self._value(branch))
         if isinstance(avro, str):
             avro = self._named.get(avro, {"type": avro})
+        avro = avro if avro["type"] == "enum" else semantics.resolved(avro)
         match avro["type"]:
+            case "record" if NAME in avro:
+                scale = chance.choice((0, 2, -3, 10, 38, 40, -1_000, 1_000, chance.randint(-60, 60)))
+                return {"scale": scale, "value": self._number(chance.choice((1, 2, 5, 16)), 38)}
             case "record":
                 return {field["name"]: self._value(field["type"]) for field in avro["fields"]}
             case "array":
@@ -215,6 +232,8 @@ class Chance:
                 return chance.randint(-719_162, 2_932_896)
             case "int", "time-millis":
                 return chance.randrange(_DAY_MS)
+            case "long", "time-nanos":
+                return chance.randrange(_DAY_MS * 1_000_000)
             case "long", "time-micros":
                 return chance.randrange(_DAY_MS * 1_000)
             case "long", "timestamp-millis" | "local-timestamp-millis":

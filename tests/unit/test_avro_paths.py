@@ -49,7 +49,7 @@ CHOICE = _root(
         pytest.param("town.zip", ("town", "zip"), id="an old name that the newest schema lacks"),
         pytest.param("home.name", ("town", "label"), id="an alias at each level, the second alias at the last"),
         pytest.param("home", ("town",), id="a whole record"),
-        pytest.param("town.name", None, id="no alias below a field that the newest schema lacks"),
+        pytest.param("town.name", ("town", "label"), id="a newest name below an older one"),
         pytest.param("tier", None, id="a new field with an alias nobody has used"),
         pytest.param("tags.0", None, id="nothing inside an array"),
         pytest.param("id.x", None, id="nothing inside a string"),
@@ -62,6 +62,14 @@ def test_a_path_finds_its_field_by_name_or_alias(path: str, steps: tuple[str, ..
     found = find(path, OLD, NEWEST)
     assert (found and found.steps) == steps
     assert found is None or found.path == path
+
+
+@pytest.mark.parametrize("path", ["home.name", "town.name", "town.label", "home.title"])
+def test_a_path_of_an_older_schema_finds_the_renamed_field(path: str) -> None:
+    """A mapping that was written before a field was renamed by alias goes on with the newest records."""
+    found = find(path, NEWEST, NEWEST)
+    assert found is not None
+    assert (found.path, found.steps) == (path, ("home", "name"))
 
 
 def test_without_a_newest_schema_only_names_count() -> None:

@@ -16,6 +16,7 @@ from connector.avro.keyed import KeyedDecoder
 from connector.avro.lowering import parse
 from connector.avro.stores import Refused
 from connector.avro.wire import Framing
+from connector.errors import BlockedError
 from connector.kafka.assignments import COLUMNS
 from connector.kafka.headers import columns_of
 from connector.records import Alongside, Reason
@@ -130,9 +131,12 @@ async def test_keys_that_cannot_be_read_are_dead_letters() -> None:
     assert all(detail.startswith("the key: ") for detail in changes.unreadable["detail"])
 
 
-async def test_a_key_whose_schema_lacks_the_field_gives_no_column() -> None:
-    """So the mapping blocks, as it does with a value's."""
-    changes = await decoder("number").decode("crm", frame([(avro(9, other="a"), VALUES[0])]))
+async def test_a_key_whose_schema_lacks_the_field_blocks() -> None:
+    """As it does with a value's, named by the key's schema; keys of which none can be read give no column."""
+    told = r"topic crm, schema 9 \(the newest is crm\): the schema of the key has no field `number`"
+    with pytest.raises(BlockedError, match=told):
+        await decoder("number").decode("crm", frame([(avro(9, other="a"), VALUES[0])]))
+    changes = await decoder("number").decode("crm", frame([(avro(9, other="a")[:5], VALUES[0])]))
     assert "key.number" not in changes.frames[0].columns
 
 

@@ -81,7 +81,7 @@ async def test_a_key_that_is_a_record_names_the_id() -> None:
 async def test_a_key_without_the_id_blocks() -> None:
     """The settings are wrong then, not one record."""
     ours = feed(FLAT, id="customer_id", attributes="all", key_framing="confluent", **SEND)
-    with pytest.raises(BlockedError, match="no field `number`"):
+    with pytest.raises(BlockedError, match="topic crm, schema 1: the schema has no field `number`"):
         await feed(FLAT, id="number", attributes={"a": "customer_id"}, key_framing="confluent", **SEND).read(
             "crm", frame(FLAT, [None]), keyed(avro_key("c-1"))
         )

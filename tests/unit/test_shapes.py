@@ -1,4 +1,4 @@
-"""Every sample event of every shape, by bytes, through decoder, shape and mapping."""
+"""What is particular to a shape, by bytes through decoder, shape and mapping; `test_matrix` has every sample event."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from connector.avro.schema import Schema
     from connector.feeds import Feed, Read
-    from tests.samples.sample import Event, Sample
+    from tests.samples.sample import Sample
 
 
 class OneSchema(SchemaFile):
@@ -60,20 +60,6 @@ def outcome(read: Read) -> object:
     words = [*refused, *read.skipped]
     assert len(words) + bool(rows) == 1, (rows, words)
     return rows or words[0]
-
-
-EVENTS = [
-    pytest.param(sample, event, id=f"{name}: {event.what}")
-    for name, sample in SAMPLES.items()
-    for event in sample.events
-]
-
-
-@pytest.mark.parametrize(("sample", "event"), EVENTS)
-async def test_each_event_becomes_what_its_shape_says(sample: Sample, event: Event) -> None:
-    """A change of each operation becomes its row or rows, or is left out or refused for the reason there."""
-    read = await feed(sample.schema, **sample.source).read("crm", frame(sample.schema, [event.datum]))
-    assert outcome(read) == event.becomes
 
 
 @pytest.mark.parametrize("sample", SAMPLES.values(), ids=list(SAMPLES))
@@ -251,13 +237,14 @@ async def test_the_row_in_the_envelope_evolves() -> None:
 
 
 async def test_a_row_that_loses_the_id_blocks() -> None:
-    """The path is named as the mapping spells it, and so are the columns there are."""
+    """The path is named as the mapping spells it, with topic, schema and the newest one."""
     key, other = {"name": "customer_id", "type": "string"}, {"name": "number", "type": "string"}
     first, second = versions([other], [key])
     settings = {"topics": ["crm"], "shape": "debezium", "id": "customer_id", "attributes": {"a": "customer_id"}}
     ours = make_feed(SourceSettings.model_validate(settings), TwoSchemas(first, second))
     lost = frame(first, [change("mysql", "c", None, {"number": "7"}, pos=1)])
-    with pytest.raises(BlockedError, match="topic crm: the schema has no field `customer_id`"):
+    told = r"topic crm, schema 1 \(the newest is schema 2\): the schema has no field `customer_id`, which the id needs"
+    with pytest.raises(BlockedError, match=told):
         await ours.read("crm", lost)
 
 

@@ -5,7 +5,6 @@ import json
 import math
 import re
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -16,40 +15,9 @@ from hypothesis import strategies as st
 from connector.profiles.text import text, unsupported
 
 NOON = dt.datetime(2024, 1, 31, 12, 0, 0, 123_456, tzinfo=dt.UTC)
-NOON_NS = int(dt.datetime(2024, 1, 31, 12, tzinfo=dt.UTC).timestamp()) * 10**9 + 123_456_789
 UNION = pl.Struct({"?string": pl.String(), "?long": pl.Int64()})
 COUNTS = pl.List(pl.Struct({"key": pl.String(), "value": pl.Boolean()}))
 ITEMS = pl.List(pl.Struct({"sku": pl.String(), "count": pl.Int32()}))
-
-# What docs/types.md says of a value, by the columns "column" and "for example".
-EXAMPLES: dict[tuple[str, str], pl.Series] = {
-    ("Boolean", "true"): pl.Series([True]),
-    ("Int32", "minus five"): pl.Series([-5], dtype=pl.Int32),
-    ("Int64", "the largest"): pl.Series([2**63 - 1], dtype=pl.Int64),
-    ("Float32", "a tenth"): pl.Series([0.1], dtype=pl.Float32),
-    ("Float64", "one"): pl.Series([1.0]),
-    ("Float64", "ten to the power of -7"): pl.Series([1e-7]),
-    ("Float64", "not a number"): pl.Series([math.nan]),
-    ("String", "as it is"): pl.Series(["São Paulo", "0b5e7c1a-6f0a-4c51-9d0f-3c3a3f1f2e11"]),
-    ("String", "the symbol"): pl.Series(["GOLD"]),
-    ("Decimal(10, 2)", "one and a half, scale 2"): pl.Series([Decimal("1.5")], dtype=pl.Decimal(10, 2)),
-    ("String", "all digits"): pl.Series(["1.50"]),
-    ("Date", ""): pl.Series([NOON.date()]),
-    ("Time", ""): pl.Series([NOON.time()]),
-    ("Datetime(ms, UTC)", "3 digits, UTC"): pl.Series([NOON], dtype=pl.Datetime("ms", "UTC")),
-    ("Datetime(us, UTC)", "6 digits, UTC"): pl.Series([NOON], dtype=pl.Datetime("us", "UTC")),
-    ("Datetime(ns, UTC)", "9 digits, UTC"): pl.Series([NOON_NS]).cast(pl.Datetime("ns", "UTC")),
-    ("Datetime(ms)", "no zone"): pl.Series([NOON.replace(tzinfo=None)], dtype=pl.Datetime("ms")),
-    ("Datetime(us)", "no zone"): pl.Series([NOON.replace(tzinfo=None)], dtype=pl.Datetime("us")),
-    ("List(Int32)", "JSON"): pl.Series([[1, None, 3]], dtype=pl.List(pl.Int32)),
-    ("List(String)", "JSON"): pl.Series([["a", 'b"c']]),
-    ("List(Struct)", "JSON"): pl.Series([[{"sku": "a1", "count": 2}]], dtype=ITEMS),
-    ("List(Struct(key, value))", "JSON"): pl.Series(
-        [[{"key": "web", "value": True}, {"key": "shop", "value": None}]], dtype=COUNTS
-    ),
-    ("Struct(?string, ?long)", "that of its one type"): pl.Series([{"?string": None, "?long": 42}], dtype=UNION),
-    ("Null", ""): pl.Series([None]),
-}
 
 
 def texts(column: pl.Series) -> list[str | None]:
@@ -57,26 +25,8 @@ def texts(column: pl.Series) -> list[str | None]:
     return found
 
 
-def documented() -> list[tuple[tuple[str, str], str | None]]:
-    page = Path(__file__).parents[2].joinpath("docs/types.md").read_text(encoding="utf-8")
-    rows = [line.strip("|\n").split("|") for line in page.splitlines() if line.startswith("|")][2:]
-    stripped = [[cell.strip() for cell in row] for row in rows]
-    return [((row[1].strip("`"), row[2]), row[3].strip("`") or None) for row in stripped]
-
-
 def as_series(values: list[Any], dtype: Any) -> list[str | None]:
     return texts(pl.Series(values, dtype=dtype))
-
-
-@pytest.mark.parametrize(("example", "expected"), documented(), ids=str)
-def test_docs_say_what_the_code_does(example: tuple[str, str], expected: str | None) -> None:
-    """Every line of the table in docs/types.md is what Target gets."""
-    assert expected in texts(EXAMPLES[example])
-
-
-def test_docs_show_every_example() -> None:
-    """No type is proven here and missing from docs/types.md."""
-    assert {example for example, _ in documented()} == set(EXAMPLES)
 
 
 @pytest.mark.parametrize(

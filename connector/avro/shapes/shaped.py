@@ -52,12 +52,14 @@ class ShapedDecoder:
 
     def _meaning(self, topic: str, decoded: Changes) -> Changes:
         try:
-            meant = [self.shape.meaning(*pair) for pair in zip(decoded.frames, decoded.writers, strict=True)]
+            pairs = zip(decoded.frames, decoded.writers, strict=True)
+            meant = [(self.shape.meaning(frame, writer), writer) for frame, writer in pairs if writer is not None]
         except BlockedError as error:
             raise BlockedError(f"topic {topic}: {error}") from None
         skipped: Counter[str] = Counter()
-        for one in meant:
+        for one, _ in meant:
             skipped.update(one.skipped)
-        unreadable = pl.concat([decoded.unreadable, *(frame for one in meant for frame in one.refused)]).sort(ROW)
-        frames = [one.changes for one in meant if one.changes is not None]
-        return replace(decoded, frames=frames, unreadable=unreadable, writers=(), skipped=skipped)
+        unreadable = pl.concat([decoded.unreadable, *(frame for one, _ in meant for frame in one.refused)]).sort(ROW)
+        frames = [one.changes for one, _ in meant if one.changes is not None]
+        writers = [writer for one, writer in meant if one.changes is not None]
+        return replace(decoded, frames=frames, unreadable=unreadable, writers=writers, skipped=skipped)
