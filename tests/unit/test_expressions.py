@@ -280,6 +280,8 @@ def test_a_cast_gives_null_where_there_is_no_counterpart(
         pytest.param("lowr(tier)", "there is no function lowr; did you mean lower?", id="a misspelt function"),
         pytest.param("read_csv('x')", "no function read_csv; there are array_to_string", id="an unknown function"),
         pytest.param("concat(tier, tier)", "write a || b", id="another database's function"),
+        pytest.param("NVL(tier, 'x')", "no function nvl; write coalesce(value, default)", id="Oracle's function"),
+        pytest.param("CAST(points AS DECIMAL(9, 2))", "is no type of CAST; write round(number", id="a decimal"),
         pytest.param("lower()", "lower takes lower(text)", id="no argument"),
         pytest.param("left(tier)", "left takes left(text, count)", id="an argument too few"),
         pytest.param("trim(tier, tier)", "trim takes trim(text)", id="an argument too many"),

@@ -23,6 +23,11 @@ _NAMES: Final = {
     "boolean": "boolean", "bool": "boolean",
     "date": "date",
 }  # fmt: skip
+# What comes nearest to types that we do not have.
+_ELSEWHERE: Final = {
+    **dict.fromkeys(("decimal", "numeric"), "write round(number, places)"),
+    **dict.fromkeys(("timestamp", "timestamptz", "datetime"), "write from_epoch(number, unit) if it is a number"),
+}
 TARGETS: Final = tuple(dict.fromkeys(_NAMES.values()))
 _TRUTHS: Final = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
 
@@ -35,8 +40,8 @@ def target(token: Token) -> str:
     """
     name = _NAMES.get(token.text.lower()) if token.sort is Sort.WORD else None
     if name is None:
-        known = ", ".join(TARGETS).upper()
-        raise ExpressionError(f"`{token.text}` is no type of CAST; there are {known}", token.start + 1)
+        known = _ELSEWHERE.get(token.text.lower()) or f"there are {', '.join(TARGETS).upper()}"
+        raise ExpressionError(f"`{token.text}` is no type of CAST; {known}", token.start + 1)
     return name
 
 

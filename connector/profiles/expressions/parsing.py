@@ -22,6 +22,16 @@ _MAX_DIGITS: Final = 18  # of a number: such a one fits 64 bits, and a decimal o
 _COMPARISONS: Final = frozenset({"=", "<>", "!=", "<", "<=", ">", ">="})
 _CONSTANTS: Final = {"null": None, "true": True, "false": False}
 
+# What other databases call it.
+_ELSEWHERE: Final = {
+    "concat": "write a || b",
+    "substring": "write substr(text, first, count)",
+    **dict.fromkeys(("ifnull", "nvl", "isnull"), "write coalesce(value, default)"),
+    **dict.fromkeys(("if", "iif", "decode", "lookup"), "write CASE WHEN condition THEN value ELSE value END"),
+    **dict.fromkeys(("to_char", "date_format", "format_date", "format_timestamp"), "write strftime(when, format)"),
+    **dict.fromkeys(("to_timestamp", "from_unixtime", "epoch_ms"), "write from_epoch(number, unit)"),
+}
+
 
 def parse(expression: str) -> Node:
     """Make the tree of an expression.
@@ -240,7 +250,7 @@ class _Parser:
 
 
 def _unknown(name: str) -> str:
-    remedy = {"concat": "write a || b", "substring": "write substr(text, first, count)"}.get(name)
+    remedy = _ELSEWHERE.get(name)
     near = difflib.get_close_matches(name, functions.TABLE, n=1)
     known = f"did you mean {near[0]}?" if near else f"there are {', '.join(functions.TABLE)}"
     return f"there is no function {name}; {remedy or known}"
