@@ -154,6 +154,26 @@ def test_a_candidate_schema_that_breaks_the_mapping(tmp_path: Path) -> None:
     assert "→ keep what the mapping needs" in told
 
 
+@pytest.mark.parametrize(
+    ("changes", "code", "told"),
+    [
+        pytest.param({"where": "city <> ''", "id": {"value": "sha256(customer_id)"}}, 0,
+                     "id `sha256(customer_id)` and 1 attributes fit", id="fits"),
+        pytest.param({"where": "city > 5"}, 1, "next.avsc: where: character 1: `city` is text, and `5`", id="where"),
+        pytest.param({"attributes": {"a": {"value": "upper(town)"}}}, 1, "has no field `town`", id="value"),
+        pytest.param({"id": {"value": "length(city) > 5"}}, 1, "an id must be text", id="id"),
+    ],
+)  # fmt: skip
+def test_a_candidate_schema_is_held_against_expressions(
+    tmp_path: Path, changes: dict[str, Any], code: int, told: str
+) -> None:
+    """Their fields must be there, and of types that go together."""
+    schema = SCHEMA | {"fields": [*SCHEMA["fields"], CITY]}
+    given = {f"sources__{key}": value for key, value in changes.items()}
+    found, text = check(tmp_path, schema=schema, **given)
+    assert (found, told in " ".join(text.split())) == (code, True)
+
+
 @pytest.mark.parametrize("candidate", [True, False], ids=["a file", "a topic"])
 async def test_a_tools_own_records_need_no_mapping(tmp_path: Path, *, candidate: bool) -> None:
     """A topic of Debezium's transactions among the source's is well, not a schema without the id."""
