@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from connector.errors import BlockedError, SettingError
+from connector.profiles.limits import LongValues, kept, suspects, too_long
 from connector.profiles.stand_ins import OTHERS, StandIns
 from connector.profiles.text import branches, is_union, text, unsupported
 from connector.records import ASSIGNMENT, DELETED, ID, OFFSET, ROW, Reason, is_absence
@@ -74,12 +75,14 @@ class Mapped:
         refused: ROW, "reason" (a code of Reason), "detail" (names attributes, never a value); one line per record.
         partial: there may be a change that says nothing of some attribute, so that the older value stands.
         counts: what the stand-ins came to.
+        long: how many values over Target's limit the rows had, by attribute; clipped by now if the mapping says so.
     """
 
     rows: pl.DataFrame
     refused: pl.DataFrame
     partial: bool
     counts: Counts
+    long: abc.Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +94,14 @@ class Mapping:
         attributes: path by Target's name; None takes every field but the id, under its path as the name.
         unsafe_text: what to do with separators inside a value.
         stand_ins: what is sent for a delete and for a null.
+        long_values: what to do with a value that is over Target's limit.
     """
 
     id: str
     attributes: abc.Mapping[str, str] | None
     unsafe_text: UnsafeText = UnsafeText.DEAD_LETTER
     stand_ins: StandIns = field(default_factory=StandIns)
+    long_values: LongValues = LongValues.SEND
 
     @property
     def paths(self) -> abc.Sequence[str] | None:
@@ -125,6 +130,10 @@ class Mapping:
                 hint = f"did you mean `{near[0]}`?" if near else "name one of the attributes, or `*` for all others"
                 raise SettingError(f"{where}: on_null names `{name}`, which is no attribute: {hint}")
 
+    def names(self, dtypes: abc.Mapping[str, pl.DataType]) -> abc.Iterable[str]:
+        """The attributes that changes of a schema may become, those of deletes among them."""
+        return {**self._attributes_in(dtypes), **self.stand_ins.deleted}
+
     def rows(self, changes: pl.DataFrame, where: str = "a change") -> Mapped:
         """Turn changes into rows.
 
@@ -148,14 +157,19 @@ class Mapping:
         )
         rows = rows.with_columns(_cleaned(name, self.unsafe_text) for name in pairs)
         refused = _bad_ids(rows, self.id)
+        texts = _may_hold_separators(pairs, changes.schema)
         if self.unsafe_text is UnsafeText.DEAD_LETTER:
-            refused = refused.vstack(_unsafe(rows, _may_hold_separators(pairs, changes.schema)))
+            refused = refused.vstack(_unsafe(rows, texts))
+        long = suspects(rows, texts)
+        if long and self.long_values is LongValues.DEAD_LETTER:
+            refused = refused.vstack(too_long(rows, long))
         if refused.height:
             refused = refused.unique(subset=ROW, keep="first", maintain_order=True).sort(ROW)
             rows = rows.filter(~pl.col(ROW).is_in(refused[ROW].implode()))
+        rows, over = kept(rows, long, self.long_values)
         known = {name: path for name, path in pairs.items() if path in changes.columns and name != ID}
         rows, counts = self.stand_ins.complete(rows, known)
-        return Mapped(rows, refused, any(map(is_absence, changes.columns)), counts)
+        return Mapped(rows, refused, any(map(is_absence, changes.columns)), counts, long=over)
 
     def _attributes_in(self, dtypes: abc.Mapping[str, pl.DataType]) -> abc.Mapping[str, str]:
         if self.attributes is not None:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonSchema
 
+from connector.profiles.limits import MAX_VALUE_CHARS
 from connector.profiles.mapping import check_name
 from connector.service import librdkafka, topics, units
 from connector.service.one_line import one_line
@@ -175,6 +176,8 @@ def _sent_problem(text: object) -> str | None:
     """Why a text could not be sent just so."""
     if not isinstance(text, str):
         return "must be text; put it in quotes"
+    if len(text) > MAX_VALUE_CHARS:
+        return f"must have at most {MAX_VALUE_CHARS} characters, as a page may send no more"
     return None if text.strip() and text.isprintable() and "," not in text else "must be one line without a comma"
 
 

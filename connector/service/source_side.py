@@ -9,8 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from connector.avro.decoder import Decoder
-from connector.avro.keyed import KeyedDecoder
-from connector.avro.keys import Keys
+from connector.avro.keys import KeyedDecoder, Keys
 from connector.avro.reading import ENGINES
 from connector.avro.shapes.debezium import Debezium
 from connector.avro.shapes.flagged import Flagged
@@ -21,6 +20,7 @@ from connector.avro.shapes.unwrapped import Unwrapped
 from connector.feeds import Feed
 from connector.kafka.topics import reads
 from connector.profiles.deletes import OnDelete
+from connector.profiles.limits import LongValues
 from connector.profiles.mapping import Mapping, UnsafeText
 from connector.profiles.stand_ins import OTHERS, StandIns
 from connector.service.framings import NONE, in_key, key_path
@@ -66,7 +66,8 @@ def make_feed(
 def make_mapping(source: SourceSettings) -> Mapping:
     """Make the mapping of a source."""
     attributes = None if source.attributes == "all" else source.attributes
-    return Mapping(source.id, attributes, UnsafeText(source.unsafe_text), _stand_ins(source))
+    long_values = LongValues(source.long_values)
+    return Mapping(source.id, attributes, UnsafeText(source.unsafe_text), _stand_ins(source), long_values=long_values)
 
 
 def _stand_ins(source: SourceSettings) -> StandIns:
