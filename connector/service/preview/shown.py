@@ -114,7 +114,7 @@ def body_lines(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if body["without_values"]:
         yield "", f"{_many(body['without_values'], 'profile')} without a value left out"
     if body["too_large"]:
-        yield "", f"{_many(body['too_large'], 'row')} too large for any body: dead letters (row_too_large)"
+        yield "", f"{_many(body['too_large'], 'row')} over a limit of Target's on their own: dead letters"
     for file in body["files"]:
         yield "written", file
 
