@@ -70,6 +70,8 @@ def _source(seen: Seen, share: float) -> dict[str, Any]:
         "profiles": seen.profiles,
         "skipped": by_number(seen.skipped),
         "dead_letters": by_number(seen.refused),
+        "long_values": by_number(seen.long),
+        "long_values_rule": source.long_values,
         "over_brake": sum(seen.refused.values()) > share * seen.records,
         "attributes": [asdict(one) | {"refused": by_number(one.refused)} for one in seen.attributes],
         "last_hour": seen.found.rate.hour,
