@@ -138,6 +138,16 @@ def test_values_are_masked_unless_asked_for(desk: Desk) -> None:
     assert "may be personal data" in told
 
 
+def test_long_values_are_told(desk: Desk) -> None:
+    """Those that are sent, by attribute and with what the setting says; one that is refused is a dead letter."""
+    desk.write(datum("one", "x" * 300), datum("two"))
+    code, told = desk.run()
+    assert (code, "1 town, over 256 characters; long_values says send" in told) == (0, True)
+    answer = desk.answer(sources__long_values="dead_letter")
+    assert answer["sources"][0]["long_values"] == {}
+    assert attribute(answer, "town")["refused"] == {"value_too_long": 1}
+
+
 def test_records_are_the_newest_of_every_partition(desk: Desk) -> None:
     """So many in all, shared by the partitions; or the first ones."""
     desk.write(*(datum(f"a{number}", points=number) for number in range(20)))

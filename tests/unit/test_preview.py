@@ -233,6 +233,13 @@ def test_a_body_is_only_for_its_owner(tmp_path: Path) -> None:
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
+def test_a_row_over_the_limit_of_a_profile_is_left_out() -> None:
+    """As the delivery sets it apart, though a body could hold it."""
+    large = Rows(("city",), pl.DataFrame({ID: ["a", "b"], LINE: ["x" * 70_000, "Wien"]}))
+    (made,), over = body.bodies(large, "pcId")
+    assert (bytes(made), over) == (b"batch=pcId,city\nb,Wien", 1)
+
+
 def test_a_body_never_takes_the_place_of_a_file(tmp_path: Path) -> None:
     """Not even by way of a link that leads nowhere yet."""
     made, _ = body.bodies(ROWS, "pcId")

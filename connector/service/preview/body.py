@@ -1,7 +1,7 @@
 """The exact bytes that would be posted, in files that only their owner can read.
 
-Cut as the delivery cuts a batch that Target takes at once. What no body can hold is left out and counted, as it would
-become dead letters.
+Cut as the delivery cuts a batch that Target takes at once. Rows that are over a limit of Target's on their own are left
+out and counted, as they would become dead letters.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 from typing import TYPE_CHECKING
 
 from connector.errors import SettingError
-from connector.target import batchfile
+from connector.target import batchfile, profile_size
 from connector.target.search import Search
 
 if TYPE_CHECKING:
@@ -24,12 +24,13 @@ MODE = 0o600
 
 
 def bodies(rows: Rows | None, id_type: str) -> tuple[list[Body], int]:
-    """Give the bodies of these rows, one for each call, and how many rows no body can hold."""
+    """Give the bodies of these rows, one for each call, and how many rows are over a limit of Target's on their own."""
     if rows is None:
         return [], 0
     limits = batchfile.Limits(id_type)
-    fitting, over = batchfile.oversized(rows, limits)
-    return list(_bodies(Search(fitting, limits), id_type)), over.height
+    within = profile_size.split(rows)[0] if profile_size.may_be_over(rows) else rows
+    fitting, _ = batchfile.oversized(within, limits)
+    return list(_bodies(Search(fitting, limits), id_type)), rows.height - fitting.height
 
 
 def _bodies(search: Search, id_type: str) -> Iterator[Body]:

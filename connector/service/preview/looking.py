@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -89,6 +90,7 @@ class Seen:
         profiles: how many different ids these have.
         skipped: records left out by a setting, by why.
         refused: records that would become dead letters, by reason.
+        long: values over Target's limit that are sent, whole or clipped, by attribute.
         attributes: the id and the attributes.
     """
 
@@ -100,6 +102,7 @@ class Seen:
     profiles: int
     skipped: Mapping[str, int]
     refused: Mapping[str, int]
+    long: Mapping[str, int]
     attributes: Sequence[Attribute]
 
 
@@ -230,5 +233,6 @@ async def _seen(  # noqa: PLR0913, PLR0917 (whose, what, and where it goes)
         profiles=pl.concat(ids).n_unique() if ids else 0,
         skipped={why: sum(read.skipped.get(why, 0) for read in whole) for why in skipped},
         refused=refused,
+        long=sum((Counter(read.long) for read in whole), Counter[str]()),
         attributes=await attributes.look(feed, decoded, whole, wanted.show),
     )

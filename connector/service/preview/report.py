@@ -33,7 +33,7 @@ def answer(  # noqa: PLR0913 (what was seen, and what was made of it)
         settings: all of them.
         seen: the sources, and the rows of all of them.
         made: the bodies of these rows.
-        too_large: rows that no body can hold.
+        too_large: rows over a limit of Target's on their own.
         written: the files of the bodies.
         whole: whether the records say how fast all of them come; those of one profile do not.
     """
@@ -70,6 +70,8 @@ def _source(seen: Seen, share: float) -> dict[str, Any]:
         "profiles": seen.profiles,
         "skipped": by_number(seen.skipped),
         "dead_letters": by_number(seen.refused),
+        "long_values": by_number(seen.long),
+        "long_values_rule": source.long_values,
         "over_brake": sum(seen.refused.values()) > share * seen.records,
         "attributes": [asdict(one) | {"refused": by_number(one.refused)} for one in seen.attributes],
         "last_hour": seen.found.rate.hour,

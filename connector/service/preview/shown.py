@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from connector.profiles.limits import MAX_VALUE_CHARS
 from connector.records import Reason
 from connector.service.one_line import one_line
 from connector.service.reasons import REASONS
@@ -55,6 +56,9 @@ def source_lines(source: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "layout", f"framing {source['framing']}, shape {source['shape']}, events {source['events']}"
     yield "rows", f"{source['rows']:,}, of {_many(source['profiles'], 'profile')}"
     yield "left out", _counts(source["skipped"])
+    if source["long_values"]:
+        rule = f"over {MAX_VALUE_CHARS} characters; long_values says {source['long_values_rule']}"
+        yield "long values", f"{_counts(source['long_values'])}, {rule}"
     yield "dead letters", _counts(source["dead_letters"])
     if source["over_brake"]:
         yield "", "more than dead_letters.brake.share: with enough of them the service would stop and wait for you"
@@ -114,7 +118,7 @@ def body_lines(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if body["without_values"]:
         yield "", f"{_many(body['without_values'], 'profile')} without a value left out"
     if body["too_large"]:
-        yield "", f"{_many(body['too_large'], 'row')} too large for any body: dead letters (row_too_large)"
+        yield "", f"{_many(body['too_large'], 'row')} over a limit of Target's on their own: dead letters"
     for file in body["files"]:
         yield "written", file
 
