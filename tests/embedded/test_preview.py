@@ -122,6 +122,20 @@ def test_each_attribute_is_told(desk: Desk) -> None:
     assert source["over_brake"]
 
 
+def test_expressions_are_told_with_the_fields_that_they_are_made_of(desk: Desk) -> None:
+    """The fields of `where` are nobody's, a field that two values share is of both, and what is filtered is counted."""
+    desk.write(datum("one"), datum("two", "Wien", 3))
+    made = {"town": {"value": "upper(city)"}, "both": {"value": "city || ' ' || CAST(points AS VARCHAR)"}}
+    answer = desk.answer("--values", sources__where="points > 5", sources__attributes=made)
+    assert [attribute(answer, name)["types"] for name in (None, "town", "both")] == [
+        ["string"],
+        ["string"],
+        ["string", "long"],
+    ]
+    assert [attribute(answer, name)["samples"] for name in ("town", "both")] == [["GRAZ"], ["Graz 7"]]
+    assert answer["sources"][0]["skipped"] == {"filtered": 1}
+
+
 def test_values_are_masked_unless_asked_for(desk: Desk) -> None:
     """Neither the table, nor JSON, nor a warning holds a value or an id; with --values a warning comes first."""
     desk.write(datum("PLANTED-17", "PLANTED-ville", 424_242), datum("PLANTED+id"))

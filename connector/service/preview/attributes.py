@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
+from connector.profiles.computed import paths_of
 from connector.profiles.lines import KEYS
 from connector.records import ID, ROW, Reason
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     from connector.avro.decoder import Changes
     from connector.feeds import Feed, Read
-    from connector.profiles.mapping import Mapping
     from connector.records import Record
 
 SAMPLES: Final = 3
@@ -113,19 +113,18 @@ async def look(
         BlockedError: the mapping does not fit a writer schema.
     """
     ids = [await one.read(bare(feed)) for one in decoded]
-    of_id = bare(feed).mapping.paths or ()
+    given = feed.mapping.id
     found = [
-        _attribute(None, str(feed.mapping.id), of_id, decoded, ids, [_before(one.changes) for one in decoded], show)
+        _attribute(None, str(given), paths_of(given), decoded, ids, [_before(one.changes) for one in decoded], show)
     ]
     already = [_rows(read.refused) for read in ids]
     mapped = feed.mapping.attributes
     fields = {path for one in decoded for frame in one.changes.frames for path in frame.columns}
     for name in [name for name in _names(whole) if name in fields] if mapped is None else mapped:
-        spec: Any = name if mapped is None else mapped[name]
+        spec = name if mapped is None else mapped[name]
         alone = replace(feed, mapping=replace(feed.mapping, attributes={name: spec}))
         reads = [await one.read(alone) for one in decoded]
-        paths = _read_by(alone.mapping, bare(feed).mapping, str(spec))
-        found.append(_attribute(name, str(spec), paths, decoded, reads, already, show))
+        found.append(_attribute(name, str(spec), paths_of(spec), decoded, reads, already, show))
     known = {one.name for one in found}
     # What stands for a delete is a column of its own where no field gives it.
     found += [_attribute(name, None, (), decoded, whole, already, show) for name in _names(whole) if name not in known]
@@ -194,12 +193,6 @@ def by_reason(refused: Sequence[pl.DataFrame], without: set[int] | None = None) 
     if without is not None:
         once = once.filter(~pl.col(ROW).is_in([*without]) & ~pl.col("reason").is_in([*_OF_DELETES]))
     return Counter(once["reason"].to_list())
-
-
-def _read_by(alone: Mapping, without: Mapping, spec: str) -> Sequence[str]:
-    """The paths that a mapping reads for its only attribute; `without` is the same mapping without it."""
-    before = without.paths or ()
-    return [path for path in alone.paths or () if path not in before] or [spec]
 
 
 def _types(paths: Sequence[str], decoded: Sequence[Decoded]) -> list[str]:
