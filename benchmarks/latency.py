@@ -10,15 +10,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import io
-import json
 import re
 import statistics
 import struct
-import subprocess
 import sys
 import tempfile
 import time
-import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -28,8 +25,8 @@ from aiohttp import web
 from confluent_kafka import Producer
 
 from benchmarks import brokers
+from benchmarks.command import PREFIX, Setting, running
 from benchmarks.sink import ANSWER
-from benchmarks.start import COMMAND
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,12 +35,13 @@ SCHEMA: Final[dict[str, Any]] = {
     "type": "record",
     "name": "Customer",
     "fields": [
-        {"name": "prefix", "type": {"type": "fixed", "name": "Prefix", "size": 5}},
+        PREFIX,
         {"name": "customer_id", "type": "string"},
         {"name": "written_ms", "type": "long"},
         {"name": "city", "type": ["null", "string"]},
     ],
 }
+ATTRIBUTES: Final = {"writtenMs": "written_ms", "city": "city"}
 _TICKS_PER_S: Final = 100  # Linux' USER_HZ, in which /proc counts
 
 
@@ -85,13 +83,10 @@ async def serve(address: str, topic: str, given: argparse.Namespace) -> dict[str
 def measure(sink: Sink, address: str, topic: str, target: str, given: argparse.Namespace) -> dict[str, float]:
     """Runs the command and gives the figures in seconds, the last one in cores."""
     _write(address, topic, [time.time()])
+    setting = Setting(address, topic, target, SCHEMA, "customer_id", ATTRIBUTES, max_age=f"{given.age}s")
     with tempfile.TemporaryDirectory() as folder:
-        config, log = Path(folder, "connector.yaml"), Path(folder, "log")
-        config.write_text(json.dumps(_settings(address, topic, target, folder, given)))
-        with log.open("wb") as out:
-            began = time.monotonic()
-            process = subprocess.Popen([COMMAND, "run", "--config", str(config)], stdout=out, stderr=out)
-        try:
+        began = time.monotonic()
+        with running(setting, folder) as (process, _):
             while sink.first is None:
                 time.sleep(0.01)
             first_s = sink.first - began
@@ -102,7 +97,6 @@ def measure(sink: Sink, address: str, topic: str, target: str, given: argparse.N
             sink.waited_s.clear()
             _stream(address, topic, given.rate, given.seconds)
             time.sleep(given.age + 5)
-        finally:
             process.terminate()
             process.wait(30)
     expected = given.rate * given.seconds
@@ -116,27 +110,6 @@ def measure(sink: Sink, address: str, topic: str, target: str, given: argparse.N
         "longest": max(sink.waited_s),
         "p99 less the window's age": percentiles[989] - given.age,
         "idle, cores": idle,
-    }
-
-
-def _settings(address: str, topic: str, target: str, folder: str, given: argparse.Namespace) -> dict[str, Any]:
-    schema = Path(folder, "customer.avsc")
-    schema.write_text(json.dumps(SCHEMA))
-    attributes = {"writtenMs": "written_ms", "city": "city"}
-    source = {
-        "topics": [topic],
-        "framing": "plain",
-        "schema_file": str(schema),
-        "id": "customer_id",
-        "attributes": attributes,
-    }
-    return {
-        "kafka": {"bootstrap_servers": address, "group_id": f"benchmark-{uuid.uuid4().hex[:8]}"},
-        "sources": [source],
-        "window": {"max_age": f"{given.age}s"},
-        "target": {"client": "acme", "base_url": target},
-        "dead_letters": {"topic": f"{topic}.dead-letters"},
-        "service": {"host": "127.0.0.1", "port": 0, "admin_port": 0},
     }
 
 

@@ -7,24 +7,19 @@ closed) does not. Read from the outside: the log's lines and the exit of the pro
 from __future__ import annotations
 
 import argparse
-import json
 import signal
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
-import uuid
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from benchmarks import brokers, contest
+from benchmarks.command import PREFIX, Setting, running
 from benchmarks.events import ATTRIBUTES, ID, SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-COMMAND: Final = str(Path(sys.executable).with_name("target-connector"))
 MOST_S: Final = 60.0
 DRAIN_S: Final = 5
 CLOSED: Final = "http://127.0.0.1:1"
@@ -56,25 +51,20 @@ def main() -> None:
 
 def _life(address: str, topic: str, target: str) -> dict[str, float]:
     """Starts the command, waits until it has polled records, ends it; gives seconds by step."""
+    schema = SCHEMA | {"fields": [PREFIX, *SCHEMA["fields"]]}
+    attributes = {name: name for name in ATTRIBUTES}
+    setting = Setting(address, topic, target, schema, ID, attributes, max_age="1s", drain=f"{DRAIN_S}s")
     with tempfile.TemporaryDirectory() as folder:
-        config, log = Path(folder, "connector.yaml"), Path(folder, "log")
-        config.write_text(json.dumps(_settings(address, topic, target, folder)))
-        with log.open("wb") as out:
+        began = time.perf_counter()
+        with running(setting, folder) as (process, log):
+            taken = {
+                "start to the pages": _until(lambda: b'"listening"' in log.read_bytes(), began),
+                "start to the first poll with an assignment": _until(lambda: b'"assigned"' in log.read_bytes(), began),
+            }
+            _until(lambda: b'"batch_accepted"' in log.read_bytes() or b'"trouble"' in log.read_bytes(), began)
             began = time.perf_counter()
-            process = subprocess.Popen([COMMAND, "run", "--config", str(config)], stdout=out, stderr=out)
-            try:
-                taken = {
-                    "start to the pages": _until(lambda: b'"listening"' in log.read_bytes(), began),
-                    "start to the first poll with an assignment": _until(
-                        lambda: b'"assigned"' in log.read_bytes(), began
-                    ),
-                }
-                _until(lambda: b'"batch_accepted"' in log.read_bytes() or b'"trouble"' in log.read_bytes(), began)
-                began = time.perf_counter()
-                process.send_signal(signal.SIGTERM)
-                process.wait(MOST_S)
-            finally:
-                process.kill()
+            process.send_signal(signal.SIGTERM)
+            process.wait(MOST_S)
             return taken | {"SIGTERM to the end": time.perf_counter() - began}
 
 
@@ -84,23 +74,6 @@ def _until(condition: Callable[[], bool], began: float) -> float:
             raise TimeoutError(f"not within {MOST_S:.0f} s")
         time.sleep(0.005)
     return time.perf_counter() - began
-
-
-def _settings(address: str, topic: str, target: str, folder: str) -> dict[str, Any]:
-    # Confluent's five bytes before the datum, as a field: so that no registry is part of the figure.
-    prefix = {"name": "prefix", "type": {"type": "fixed", "name": "Prefix", "size": 5}}
-    schema = Path(folder, "customer.avsc")
-    schema.write_text(json.dumps(SCHEMA | {"fields": [prefix, *SCHEMA["fields"]]}))
-    attributes = {name: name for name in ATTRIBUTES}
-    source = {"topics": [topic], "framing": "plain", "schema_file": str(schema), "id": ID, "attributes": attributes}
-    return {
-        "kafka": {"bootstrap_servers": address, "group_id": f"benchmark-{uuid.uuid4().hex[:8]}"},
-        "sources": [source],
-        "window": {"max_age": "1s"},
-        "target": {"client": "acme", "base_url": target},
-        "dead_letters": {"topic": f"{topic}.dead-letters"},
-        "service": {"host": "127.0.0.1", "port": 0, "admin_port": 0, "drain": f"{DRAIN_S}s"},
-    }
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
-from connector.avro.keyed import OF_KEY
+from connector.avro.keys import OF_KEY
 from connector.avro.recognition import looks_like
 from connector.errors import BrakeError
 from connector.kafka.headers import pairs_of
@@ -184,7 +184,12 @@ class DeadLetterOffice:
 
 def _traced(done: Delivered, batch: Batch) -> list[Traced]:
     """All records of the batch that its refused rows were made of, row by row."""
-    rows = [(Reason.REFUSED, row) for row in done.refused] + [(Reason.ROW_TOO_LARGE, row) for row in done.too_large]
+    kinds = (
+        (Reason.REFUSED, done.refused),
+        (Reason.ROW_TOO_LARGE, done.too_large),
+        (Reason.PROFILE_TOO_LARGE, done.overweight),
+    )
+    rows = [(reason, row) for reason, some in kinds for row in some]
     if not rows:
         return []
     partitions = {span.assignment.number: span.assignment.partition for span in batch.spans}

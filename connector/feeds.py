@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 import polars as pl
 
 from connector.profiles.deletes import OnDelete, rule
+from connector.profiles.limits import LongValues
 from connector.profiles.stand_ins import Counts
 from connector.records import ASSIGNMENT, ROW, Reason
 
@@ -55,6 +56,8 @@ class Read:
         skipped: how many records were left out, by why.
         partial: as `Mapped.partial`.
         counts: as `Mapped.counts`.
+        long: as `Mapped.long`.
+        long_values: what the mapping says of these.
     """
 
     rows: pl.DataFrame
@@ -62,12 +65,16 @@ class Read:
     skipped: abc.Mapping[str, int]
     partial: bool = False
     counts: Counts = field(default_factory=Counts)
+    long: abc.Mapping[str, int] = field(default_factory=dict)
+    long_values: LongValues = LongValues.SEND
 
     def tell(self, telemetry: Telemetry) -> None:
-        """Tell what was left out, and what is sent in place of what Target cannot do."""
+        """Tell what was left out, what is sent in place of what Target cannot do, and what is over its limit."""
         for why, count in self.skipped.items():
             telemetry.skipped(why, count)
         telemetry.stood_in(*self.counts)
+        if self.long:
+            telemetry.long_values(self.long_values, self.long)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +134,15 @@ class Feed:
             if mapped
             else nothing
         )
-        counts = Counts(*map(sum, zip(*(one.counts for one in mapped), strict=True)))
-        partial = any(one.partial for one in mapped)
-        return Read(rows, refused, {why: count for why, count in skipped.items() if count}, partial, counts)
+        return Read(
+            rows,
+            refused,
+            {why: count for why, count in skipped.items() if count},
+            partial=any(one.partial for one in mapped),
+            counts=Counts(*map(sum, zip(*(one.counts for one in mapped), strict=True))),
+            long=sum((Counter(one.long) for one in mapped), Counter[str]()),
+            long_values=self.mapping.long_values,
+        )
 
 
 def _letters(tombstones: pl.DataFrame) -> pl.DataFrame:

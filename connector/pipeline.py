@@ -202,7 +202,7 @@ class Pipeline:
                 rows=done.rows,
                 size_bytes=done.size_bytes,
                 calls=calls,
-                refused=len(done.refused) + len(done.too_large),
+                refused=done.set_apart,
                 age_s=self._clock() - batch.opened_at,
                 status_url=done.status_url,
             )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -180,8 +180,14 @@ class Reason(StrEnum):
     ID_TOO_LONG = "id_too_long"  # over 128 characters
     ID_FORBIDDEN = "id_forbidden"  # holds a character that Target cannot take in an id
     UNSAFE_TEXT = "unsafe_text"  # a comma, CR or LF in a value, and `unsafe_text: dead_letter`
+    VALUE_TOO_LONG = "value_too_long"  # over 256 characters, and `long_values: dead_letter`
     ROW_TOO_LARGE = "row_too_large"  # the encoded row alone is over the limit of a batch
+    PROFILE_TOO_LARGE = "profile_too_large"  # the row alone is over the limit of a profile
     REFUSED = "refused"  # Target refused a batch of only this row
+
+
+# Found in merged rows, so that the records are read again for their letters.
+OF_ROWS: Final = frozenset({Reason.ROW_TOO_LARGE, Reason.PROFILE_TOO_LARGE, Reason.REFUSED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,4 +209,4 @@ class DeadLetter:
         """Where on the road it failed, in the words of Kafka Connect's `Stage`."""
         if self.reason in {Reason.FRAMING, Reason.SCHEMA_UNKNOWN, Reason.UNREADABLE}:
             return "VALUE_CONVERTER"
-        return "TASK_PUT" if self.reason in {Reason.REFUSED, Reason.ROW_TOO_LARGE} else "TRANSFORMATION"
+        return "TASK_PUT" if self.reason in OF_ROWS else "TRANSFORMATION"

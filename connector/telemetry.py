@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from connector.records import Jump, Reason
@@ -38,7 +39,7 @@ class BatchReport:
         rows: how many rows Target got.
         size_bytes: of the bodies that were accepted.
         calls: how many calls it took, retries included.
-        refused: rows that became dead letters because Target refused them.
+        refused: rows that became dead letters because Target refused them, or would not keep them whole.
         age_s: from the first record's arrival to acceptance.
         status_url: where Target tells of the batch's progress, if it said so.
     """
@@ -116,6 +117,9 @@ class Telemetry(Protocol):
     def stood_in(self, deletes: int, nulls_left: int, nulls_sent: int) -> None:
         """So many rows are sent for deletes; so many nulls are left as they are, for so many the sentinel is sent."""
 
+    def long_values(self, rule: str, counts: Mapping[str, int]) -> None:
+        """So many values of each attribute were over Target's limit, and sent or clipped: a name of LongValues."""
+
     def called(self, outcome: str, seconds: float, size_bytes: int) -> None:
         """One call to Target: its outcome (a name of `target.answer.Outcome`), time and body size."""
 
@@ -181,6 +185,9 @@ class Silent:
         """See Telemetry."""
 
     def stood_in(self, deletes: int, nulls_left: int, nulls_sent: int) -> None:
+        """See Telemetry."""
+
+    def long_values(self, rule: str, counts: Mapping[str, int]) -> None:
         """See Telemetry."""
 
     def called(self, outcome: str, seconds: float, size_bytes: int) -> None:

@@ -15,7 +15,7 @@ from confluent_kafka import TIMESTAMP_NOT_AVAILABLE
 
 from connector.errors import SettingError
 from connector.kafka.dead_letters import REASON_HEADER
-from connector.records import Partition, Reason
+from connector.records import OF_ROWS, Partition, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -98,17 +98,19 @@ class Letter:
 
     @property
     def discreet(self) -> bool:
-        """Whether the detail is of our making and so names no value: Target and other programs may repeat one."""
-        return self.reason in set(Reason) - {Reason.REFUSED}
+        """Whether the detail is of our making and so names no value: Target and other programs may repeat one.
+
+        What Target says of a row that is too large is its own text, too.
+        """
+        return self.reason in set(Reason) - {Reason.REFUSED, Reason.ROW_TOO_LARGE}
 
     @property
     def gone(self) -> bool:
         """Whether the record was gone from Kafka before its letter was written: a letter without content.
 
-        That can be of records only which Target refused, as they are read again; without a value these have a key.
+        That can be of records only whose row was not taken, as they are read again; without a value these have a key.
         """
-        refused = self.reason in {Reason.REFUSED, Reason.ROW_TOO_LARGE}
-        return refused and self.value_bytes is None and self.key is None
+        return self.reason in OF_ROWS and self.value_bytes is None and self.key is None
 
 
 def read(ranges: Ranges, topic: str, since_ms: int | None = None) -> Iterator[Letter | Position]:

@@ -18,6 +18,7 @@ import polars as pl
 from connector.errors import BlockedError, SettingError
 from connector.profiles.computed import column_of, judged, paths_of, with_values
 from connector.profiles.expressions.tree import ExpressionError
+from connector.profiles.limits import LongValues, kept, suspects, too_long
 from connector.profiles.refusals import SEPARATORS, bad_ids, may_hold_separators, unsafe
 from connector.profiles.stand_ins import OTHERS, StandIns
 from connector.profiles.text import branches, is_union, text, unsupported
@@ -67,6 +68,7 @@ class Mapped:
         refused: ROW, "reason" (a code of Reason), "detail" (names attributes, never a value); one line per record.
         partial: there may be a change that says nothing of some attribute, so that the older value stands.
         counts: what the stand-ins came to.
+        long: how many values over Target's limit the rows had, by attribute; clipped by now if the mapping says so.
         filtered: how many records `where` left out.
     """
 
@@ -74,6 +76,7 @@ class Mapped:
     refused: pl.DataFrame
     partial: bool
     counts: Counts
+    long: abc.Mapping[str, int]
     filtered: int = 0
 
 
@@ -87,6 +90,7 @@ class Mapping:
             the name.
         unsafe_text: what to do with separators inside a value.
         stand_ins: what is sent for a delete and for a null.
+        long_values: what to do with a value that is over Target's limit.
         where: the predicate that a change must meet; None for all of them.
     """
 
@@ -94,6 +98,7 @@ class Mapping:
     attributes: abc.Mapping[str, str | Expression] | None
     unsafe_text: UnsafeText = UnsafeText.DEAD_LETTER
     stand_ins: StandIns = field(default_factory=StandIns)
+    long_values: LongValues = LongValues.SEND
     where: Expression | None = None
 
     @property
@@ -127,6 +132,10 @@ class Mapping:
                 hint = f"did you mean `{near[0]}`?" if near else "name one of the attributes, or `*` for all others"
                 raise SettingError(f"{where}: on_null names `{name}`, which is no attribute: {hint}")
 
+    def names(self, dtypes: abc.Mapping[str, pl.DataType]) -> abc.Iterable[str]:
+        """The attributes that changes of a schema may become, those of deletes among them."""
+        return {**self._attributes_in(dtypes), **self.stand_ins.deleted}
+
     def rows(self, changes: pl.DataFrame, where: str = "a change") -> Mapped:
         """Turn changes into rows.
 
@@ -153,14 +162,14 @@ class Mapping:
             ROW, ASSIGNMENT, OFFSET, *_texts(pairs, changes.schema), *self.stand_ins.marks(changes, list(pairs))
         )
         rows = rows.with_columns(_cleaned(name, self.unsafe_text) for name in pairs)
-        refused = bad_ids(rows, str(self.id))
-        if self.unsafe_text is UnsafeText.DEAD_LETTER:
-            refused = refused.vstack(unsafe(rows, may_hold_separators(pairs, changes.schema)))
+        texts = may_hold_separators(pairs, changes.schema)
+        long = suspects(rows, texts)
+        refused = self._refused(rows, texts, long)
         if refused.height:
-            refused = refused.unique(subset=ROW, keep="first", maintain_order=True).sort(ROW)
             rows = rows.filter(~pl.col(ROW).is_in(refused[ROW].implode()))
+        rows, over = kept(rows, long, self.long_values)
         rows, counts = self.stand_ins.complete(rows, {name: pairs[name] for name in self._known(changes.schema)})
-        return Mapped(rows, refused, any(map(is_absence, changes.columns)), counts, filtered)
+        return Mapped(rows, refused, any(map(is_absence, changes.columns)), counts, over, filtered)
 
     @property
     def _sources(self) -> abc.Mapping[str, str | Expression]:
@@ -174,8 +183,17 @@ class Mapping:
 
     def _computed(self, changes: pl.DataFrame) -> tuple[pl.DataFrame, int]:
         """Changes that `where` is true of, with the columns of expressions; and how many records it left out."""
-        kept, filtered = judged(changes, self.where)
-        return with_values(kept, self._sources), filtered
+        counting, filtered = judged(changes, self.where)
+        return with_values(counting, self._sources), filtered
+
+    def _refused(self, rows: pl.DataFrame, texts: abc.Sequence[str], long: abc.Sequence[str]) -> pl.DataFrame:
+        """What becomes dead letters, each record once and for the worst of its faults."""
+        refused = bad_ids(rows, str(self.id))
+        if self.unsafe_text is UnsafeText.DEAD_LETTER:
+            refused = refused.vstack(unsafe(rows, texts))
+        if long and self.long_values is LongValues.DEAD_LETTER:
+            refused = refused.vstack(too_long(rows, long))
+        return refused.unique(subset=ROW, keep="first", maintain_order=True).sort(ROW) if refused.height else refused
 
     def _attributes_in(self, dtypes: abc.Mapping[str, pl.DataType]) -> abc.Mapping[str, str]:
         """The column of each attribute; with `all`, what an id is made of is not sent beside it."""

@@ -26,6 +26,7 @@ import polars as pl
 from connector.errors import BlockedError
 from connector.profiles import merging
 from connector.profiles.batch import Batch, Heap, few
+from connector.profiles.claims import Claims
 from connector.profiles.lines import KEYS, NOTHING, Lines, cell_bytes, lined
 from connector.profiles.merging import Events, Totals, stacked, without
 from connector.records import ID, Span
@@ -97,7 +98,7 @@ class Window:
         self._limits = limits
         self._events = tuple(feeds)
         self._encode = encode
-        self._feed_of: dict[str, int] = {}
+        self._claims = Claims()
         self._empty()
 
     def _empty(self) -> None:
@@ -131,7 +132,7 @@ class Window:
     @property
     def size_bytes(self) -> int:
         """How many bytes they make at most in a body, without the header."""
-        return self._totals.size_bytes + self._pile_bytes + self._pile_rows * (len(self._feed_of) + 1)
+        return self._totals.size_bytes + self._pile_bytes + self._pile_rows * (len(self._claims) + 1)
 
     def lines(self, feed: int, rows: pl.DataFrame, *, partial: bool = False) -> Lines:
         """Make of rows what `add` takes; may run in any thread while anything else is called.
@@ -243,10 +244,9 @@ class Window:
         return batch
 
     def _claim(self, feed: int, names: Sequence[str]) -> None:
-        for name in names:
-            if self._feed_of.get(name, feed) != feed:
-                raise BlockedError(f"two sources both give attribute `{name}`: rename it in one of them")
-        self._feed_of |= dict.fromkeys(names, feed)
+        for clash in self._claims.clashes(feed, names):
+            raise BlockedError(clash)
+        self._claims.take(feed, names)
 
 
 def _joined(spans: Sequence[Span]) -> list[Span]:

@@ -39,6 +39,7 @@ READING_SLOWLY: Final = "reading_slowly"
 ASSIGNED: Final = "assigned"
 BATCH_ACCEPTED: Final = "batch_accepted"
 OFFSET_RESET: Final = "offset_reset"
+LONG_VALUES: Final = "long_values"
 NARROWED: Final = "narrowed"
 DEAD_LETTERED: Final = "dead_lettered"
 BATCH_FOLLOWED: Final = "batch_followed"
@@ -108,6 +109,14 @@ EVENTS: Final = (
         ("number", "due", "records", "rows", "size_bytes", "calls", "refused", "age_s", "status_url"),
         "One batch is settled: how large, why it was due, how many calls it took, how old its first record was.",
         "None; `status_url` is where Target tells of its progress.",
+    ),
+    Event(
+        LONG_VALUES,
+        "warning",
+        ("attribute", "rule"),
+        "An attribute has values of more than 256 characters, which are sent or clipped as the source's `long_values` "
+        "says; told once for each attribute.",
+        "Shorten it at its source, or choose `clip` or `dead_letter`; `target_connector_long_values_total` counts.",
     ),
     Event(
         NARROWED,

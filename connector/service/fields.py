@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonS
 
 from connector.profiles.expressions.expression import Expression
 from connector.profiles.expressions.tree import ExpressionError
+from connector.profiles.limits import MAX_VALUE_CHARS
 from connector.profiles.mapping import check_name
 from connector.service import librdkafka, topics, units
 from connector.service.one_line import one_line
@@ -211,6 +212,8 @@ def _sent_problem(text: object) -> str | None:
     """Why a text could not be sent just so."""
     if not isinstance(text, str):
         return "must be text; put it in quotes"
+    if len(text) > MAX_VALUE_CHARS:
+        return f"must have at most {MAX_VALUE_CHARS} characters, as a page may send no more"
     return None if text.strip() and text.isprintable() and "," not in text else "must be one line without a comma"
 
 

@@ -145,6 +145,13 @@ METRICS: Final = (
         labels=("outcome",),
     ),
     Metric(
+        "target_connector_long_values_total",
+        "counter",
+        "Values of more than 256 characters, by what the source's `long_values` says: `send` or `clip`.",
+        "Any: the log's `long_values` names the attributes; a page may not send such a value, and may cut it.",
+        labels=("rule",),
+    ),
+    Metric(
         "target_connector_target_calls_total",
         "counter",
         "Calls to Target, by outcome.",
@@ -205,8 +212,8 @@ METRICS: Final = (
     Metric(
         "target_connector_rows_refused_total",
         "counter",
-        "Rows that Target refused; their records are dead letters.",
-        "Any: see the dead letters with the reason `refused`.",
+        "Rows that Target refused, or that are over a limit of its; their records are dead letters.",
+        "Any: see the dead letters with the reasons `refused`, `row_too_large` and `profile_too_large`.",
     ),
     Metric(
         "target_connector_batch_age_seconds",

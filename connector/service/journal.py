@@ -18,7 +18,7 @@ from connector.target.watchlist import End
 from connector.telemetry import Silent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from structlog.typing import FilteringBoundLogger
@@ -52,6 +52,7 @@ class Journal(Silent):
         self._address_told = False
         self._expiry: tuple[str | None, float] = (None, 0.0)  # what was last told of the token, and when
         self._letters: dict[Reason, _Letters] = {}
+        self._long: set[str] = set()  # the attributes of which it was told
 
     def reads(self, reader: str, why_not: str | None) -> None:
         """See Telemetry."""
@@ -109,6 +110,14 @@ class Journal(Silent):
                 one.told_at, one.untold = self._clock(), 0
         for reason, count in counts.items():
             self._log.warning(events.DEAD_LETTERED, reason=reason, count=count)
+
+    def long_values(self, rule: str, counts: Mapping[str, int]) -> None:
+        """See Telemetry; each attribute is told once, the metrics count."""
+        with self._lock:
+            untold = [attribute for attribute in counts if attribute not in self._long]
+            self._long.update(untold)
+        for attribute in untold:
+            self._log.warning(events.LONG_VALUES, attribute=attribute, rule=rule)
 
     def narrowed(self, size_bytes: int) -> None:
         """See Telemetry."""
@@ -227,6 +236,11 @@ class Tee:
         """See Telemetry."""
         for listener in self._listeners:
             listener.stood_in(deletes, nulls_left, nulls_sent)
+
+    def long_values(self, rule: str, counts: Mapping[str, int]) -> None:
+        """See Telemetry."""
+        for listener in self._listeners:
+            listener.long_values(rule, counts)
 
     def called(self, outcome: str, seconds: float, size_bytes: int) -> None:
         """See Telemetry."""

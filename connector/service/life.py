@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from connector.errors import SettingError
+from connector.profiles.claims import Claims
 from connector.service import events
 
 if TYPE_CHECKING:
@@ -54,11 +56,16 @@ async def _prove(parts: Parts) -> None:
     topics = await parts.watch.topics()
     if await parts.provide(topics):
         structlog.get_logger().info(events.TOPIC_CREATED, topic=parts.dead_letters.topic)
+    claims = Claims()
     for topic in topics:
-        feed = next(feed for feed in parts.feeds if feed.reads(topic))
+        number, feed = next((number, feed) for number, feed in enumerate(parts.feeds) if feed.reads(topic))
         dtypes = await feed.decoder.newest(topic)
         if dtypes:  # not where nothing is registered yet, nor for records that are about no profile
             feed.mapping.check(dtypes, f"topic {topic}")
+            names = feed.mapping.names(dtypes)
+            for clash in claims.clashes(number, names):
+                raise SettingError(f"topic {topic}: {clash}")
+            claims.take(number, names)
 
 
 async def _carry(parts: Parts, stop: asyncio.Event) -> None:

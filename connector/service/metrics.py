@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
 from connector.avro.reading import Singly
+from connector.profiles.limits import LongValues
 from connector.profiles.window import Due
 from connector.records import SKIPPED, Reason
 from connector.service.figures import METRICS
@@ -23,7 +24,7 @@ from connector.target.watchlist import End
 from connector.telemetry import Part
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from prometheus_client.metrics_core import Metric as Family
@@ -55,12 +56,12 @@ class Metrics:
         self._skipped = self._counter("target_connector_records_skipped_total")
         self._deletes = self._counter("target_connector_deletes_sent_total")
         self._nulls = self._counter("target_connector_nulls_total")
+        self._long = self._counter("target_connector_long_values_total")
         self._calls = self._counter("target_connector_target_calls_total")
         self._call_seconds = self._histogram("target_connector_target_call_seconds")
         self._body_bytes = self._histogram("target_connector_target_body_bytes")
         self._held = self._counter("target_connector_budget_wait_seconds_total")
         self._pace = self._gauge("target_connector_budget_pace")
-        self._pace.set(1)
         self._body_limit = self._gauge("target_connector_target_body_limit_bytes")
         self._batches = self._counter("target_connector_batches_accepted_total")
         self._settled = self._counter("target_connector_records_settled_total")
@@ -74,31 +75,29 @@ class Metrics:
         self._rows_not_found = self._counter("target_connector_rows_not_found_total")
         self._completion = self._histogram("target_connector_batch_completion_seconds")
         self._token_expiry = self._gauge("target_connector_token_expiry_timestamp_seconds")
-        self._token_expiry.set(nan)  # 0 would have expired long ago
         self._trouble = self._gauge("target_connector_trouble")
         self._reader = self._gauge("target_connector_reader_info")
-        self._start_at_zero()
+        self._begin()
 
-    def _start_at_zero(self) -> None:
-        """A series that first appears at 1 has no rate, so the first dead letter would raise no alert."""
-        for reason in Reason:
-            self._dead_letters.labels(reason)
-        for outcome in Outcome:
-            self._calls.labels(outcome)
-        for why in SKIPPED:
-            self._skipped.labels(why)
-        for singly in Singly:
-            self._singly.labels(singly)
-        for fate in ("left", "sentinel"):
-            self._nulls.labels(fate)
-        for part in Part:
-            self._trouble.labels(part)
-        for due in Due:
-            self._batches.labels(due)
-        for state in (*State, REFUSED_ADDRESS):
-            self._questions.labels(state)
-        for end in End:
-            self._followed.labels(end)
+    def _begin(self) -> None:
+        """Every series begins at 0: one that first appears at 1 has no rate, so it would raise no alert."""
+        self._pace.set(1)
+        self._token_expiry.set(nan)  # 0 would have expired long ago
+        of_one_label: Sequence[tuple[Counter | Gauge, Iterable[str]]] = (
+            (self._dead_letters, Reason),
+            (self._calls, Outcome),
+            (self._skipped, SKIPPED),
+            (self._singly, Singly),
+            (self._nulls, ("left", "sentinel")),
+            (self._long, (LongValues.SEND, LongValues.CLIP)),
+            (self._trouble, Part),
+            (self._batches, Due),
+            (self._questions, (*State, REFUSED_ADDRESS)),
+            (self._followed, End),
+        )
+        for figure, values in of_one_label:
+            for value in values:
+                figure.labels(value)
 
     def _counter(self, name: str) -> Counter:
         metric = _BY_NAME[name]
@@ -169,6 +168,10 @@ class Metrics:
         self._deletes.inc(deletes)
         self._nulls.labels("left").inc(nulls_left)
         self._nulls.labels("sentinel").inc(nulls_sent)
+
+    def long_values(self, rule: str, counts: Mapping[str, int]) -> None:
+        """See Telemetry."""
+        self._long.labels(rule).inc(sum(counts.values()))
 
     def called(self, outcome: str, seconds: float, size_bytes: int) -> None:
         """See Telemetry."""

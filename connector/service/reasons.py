@@ -71,9 +71,19 @@ REASONS: Final[Mapping[Reason, Meaning]] = {
         " attribute.",
         "Set `unsafe_text: replace` and replay, or mend the producer.",
     ),
+    Reason.VALUE_TOO_LONG: Meaning(
+        "A value has more than 256 characters, and the source says `long_values: dead_letter`; the detail names the"
+        " attribute.",
+        "Set `long_values: clip` and replay, leave the attribute out, or mend the producer.",
+    ),
     Reason.ROW_TOO_LARGE: Meaning(
-        "The profile alone is larger than a batch may be.",
+        "The profile alone is larger than a batch may be; the detail may be Target's answer, which may repeat a value"
+        " and is shown only with `--values`.",
         "Map fewer or smaller attributes; then replay.",
+    ),
+    Reason.PROFILE_TOO_LARGE: Meaning(
+        "The profile alone has more than 64 KB of names and values, of which Target would drop the oldest unasked.",
+        "Map fewer attributes, or shorter ones (`long_values: clip`); then replay.",
     ),
     Reason.REFUSED: Meaning(
         "Target refused a batch that held only this profile; its answer is the detail, which may repeat a value and is"

@@ -11,6 +11,7 @@ from typing import Any, Self
 from pydantic import Field, model_validator
 
 from connector.kafka.topics import reads
+from connector.profiles.claims import Claims
 from connector.service import fields, framings, librdkafka, topics
 from connector.service.sections import (
     DeadLetterSettings,
@@ -60,16 +61,13 @@ class Settings(Section):
         return self
 
     def _attributes_claimed_twice(self) -> list[str]:
-        """Two sources that write one attribute would overwrite each other in no order that can be told."""
-        owners: dict[str, list[int]] = {}
+        """As far as they are listed; the start knows the others."""
+        claims, problems = Claims(), list[str]()
         for number, source in enumerate(self.sources):
-            for name in {**({} if source.attributes == "all" else source.attributes), **source.deleted}:
-                owners.setdefault(name, []).append(number)
-        return [
-            f"attribute {name} is written by sources[{one[0]}] and sources[{one[1]}]; leave it in one of them"
-            for name, one in owners.items()
-            if len(one) > 1
-        ]
+            names = {**({} if source.attributes == "all" else source.attributes), **source.deleted}
+            problems.extend(claims.clashes(number, names))
+            claims.take(number, names)
+        return problems
 
 
 def describe(settings: Settings) -> dict[str, Any]:

@@ -9,8 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from connector.avro.decoder import Decoder
-from connector.avro.keyed import KeyedDecoder
-from connector.avro.keys import Keys
+from connector.avro.keys import KeyedDecoder, Keys
 from connector.avro.reading import ENGINES
 from connector.avro.shapes.debezium import Debezium
 from connector.avro.shapes.flagged import Flagged
@@ -22,6 +21,7 @@ from connector.feeds import Feed
 from connector.kafka.topics import reads
 from connector.profiles.deletes import OnDelete
 from connector.profiles.expressions.expression import Expression
+from connector.profiles.limits import LongValues
 from connector.profiles.mapping import Mapping, UnsafeText
 from connector.profiles.stand_ins import OTHERS, StandIns
 from connector.service.fields import VALUE
@@ -71,8 +71,14 @@ def make_mapping(source: SourceSettings) -> Mapping:
     attributes = (
         None if source.attributes == "all" else {name: _source(held) for name, held in source.attributes.items()}
     )
-    where = None if source.where is None else Expression.parse(source.where)
-    return Mapping(_source(source.id), attributes, UnsafeText(source.unsafe_text), _stand_ins(source), where)
+    return Mapping(
+        _source(source.id),
+        attributes,
+        UnsafeText(source.unsafe_text),
+        _stand_ins(source),
+        LongValues(source.long_values),
+        None if source.where is None else Expression.parse(source.where),
+    )
 
 
 def _source(given: str | abc.Mapping[str, str]) -> str | Expression:

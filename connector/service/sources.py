@@ -107,6 +107,12 @@ class SourceSettings(Section):
         description="What happens to a record with a comma or line break in a value: it becomes a dead letter, or a "
         "space takes their place, or they are sent percent-encoded (only where Target was seen to take it).",
     )
+    long_values: Literal["send", "clip", "dead_letter"] = Field(
+        default="send",
+        description="What happens to a value of more than 256 characters, more than a page may send of the same "
+        "attribute (docs/limits.md): it is sent as it is, or its first 256 characters are, with a warning for each "
+        "attribute; or its record becomes a dead letter.",
+    )
     on_delete: Literal["skip", "dead_letter", "send"] = Field(
         default="skip",
         description="What happens to a delete, or a record without a value, as Target cannot delete a profile: it is "

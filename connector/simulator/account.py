@@ -71,6 +71,7 @@ class Summary:
         rows: of the accepted batches.
         ingesting: accepted batches whose rows cannot be read yet.
         duplicate_rows: ingested rows that changed nothing.
+        evicted_attributes: the oldest of profiles that were over their limit, see `eviction`.
         went_backwards: ingested rows that lowered the version attribute.
         profiles: how many there are.
         refusals: refused batches by reason, see `body.Refusal`; those of the fault `success_false` are not among them.
@@ -83,6 +84,7 @@ class Summary:
     rows: int
     ingesting: int
     duplicate_rows: int
+    evicted_attributes: int
     went_backwards: int
     profiles: int
     refusals: Mapping[str, int]
@@ -185,6 +187,7 @@ class Account:
             rows=self._rows,
             ingesting=len(self._queue),
             duplicate_rows=profiles.duplicate_rows,
+            evicted_attributes=profiles.evicted,
             went_backwards=profiles.reversals.total(),
             profiles=len(profiles),
             refusals=dict(self._refusals),

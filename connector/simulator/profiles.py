@@ -13,6 +13,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from connector.simulator.eviction import beyond
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -37,6 +39,7 @@ class ProfileStore(Mapping[str, dict[str, str]]):
     Attributes:
         written: rows so far; the number of the newest one.
         duplicate_rows: rows that changed nothing, as after a batch that was sent twice.
+        evicted: attributes that went because their profile was over its limit.
         reversals: how many rows lowered the version attribute of their profile, by the time of the last row before
             them, their own time, and their batch.
     """
@@ -50,6 +53,7 @@ class ProfileStore(Mapping[str, dict[str, str]]):
         self._newest: dict[str, _Newest] = {}  # oldest row first
         self.written = 0
         self.duplicate_rows = 0
+        self.evicted = 0
         self.reversals: Counter[tuple[float, float, str]] = Counter()
 
     def __getitem__(self, profile_id: str) -> dict[str, str]:
@@ -103,14 +107,19 @@ class ProfileStore(Mapping[str, dict[str, str]]):
 
     def visit(self, profile_id: str, now: float) -> None:
         """An mbox call: what is pending becomes part of the profile, which is created if there was none."""
-        self._committed.setdefault(profile_id, {}).update(self._pending.pop(profile_id, {}))
+        self._committed[profile_id] = _newer(self._committed.get(profile_id, {}), self._pending.pop(profile_id, {}))
         self._modified.setdefault(profile_id, now)
 
     def _write(self, profile_id: str, attributes: Mapping[str, str], now: float, batch: str) -> None:
         committed = self._committed.get(profile_id, {})
         pending = self._pending.get(profile_id, {})
-        updated = {**pending, **attributes} if self._merge else dict(attributes)
-        before, after = ({**committed, **pending}, {**committed, **updated}) if committed else (pending, updated)
+        updated = _newer(pending, attributes) if self._merge else dict(attributes)
+        before = {**committed, **pending} if committed else pending
+        for name in beyond(_newer(committed, updated) if committed else updated):
+            self.evicted += 1
+            committed.pop(name, None)
+            updated.pop(name, None)
+        after = {**committed, **updated} if committed else updated
         self._pending[profile_id] = updated
         then = self._note(profile_id, attributes, now)
         if before == after and profile_id in self._modified:
@@ -136,3 +145,10 @@ class ProfileStore(Mapping[str, dict[str, str]]):
             return None if self._version_attribute is None else int(attributes[self._version_attribute])
         except (KeyError, ValueError):
             return None
+
+
+def _newer(held: Mapping[str, str], attributes: Mapping[str, str]) -> dict[str, str]:
+    """Write attributes over those that are held; the oldest stand first."""
+    if not held:
+        return dict(attributes)
+    return {**{name: value for name, value in held.items() if name not in attributes}, **attributes}

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """One row that Target refused in a batch of its own, and what Target said."""
+    """One row that Target refused in a batch of its own, and what Target said; or that is over a limit, and which."""
 
     row: Rows
     text: str
@@ -32,6 +32,7 @@ class Delivered:
         status_url: of the last body accepted.
         refused: rows that Target refused alone.
         too_large: rows that are too large alone.
+        overweight: rows that are over the limit of a profile alone.
         trusted: Target has accepted a row in the life of this process, so that it is rows which are wrong.
         hopeless: what Target said, where it took neither the first row that it was given alone nor any probe.
         whole: False if partitions went away meanwhile; then only `calls` means anything.
@@ -44,14 +45,20 @@ class Delivered:
     status_url: str | None = None
     refused: list[Refused] = field(default_factory=list)
     too_large: list[Refused] = field(default_factory=list)
+    overweight: list[Refused] = field(default_factory=list)
     trusted: bool = True
     hopeless: str | None = None
     whole: bool = False
 
     @property
+    def set_apart(self) -> int:
+        """How many rows are for the dead letters."""
+        return len(self.refused) + len(self.too_large) + len(self.overweight)
+
+    @property
     def judged(self) -> int:
         """How many rows are accepted or set apart."""
-        return self.rows + len(self.refused) + len(self.too_large)
+        return self.rows + self.set_apart
 
 
 def nobody_looks(done: Delivered) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from connector.errors import BlockedError
-from connector.target import batchfile
+from connector.target import batchfile, profile_size
 from connector.target.answer import Outcome
 from connector.target.delivered import Delivered, Refused, nobody_looks
 from connector.target.search import Search
@@ -150,11 +150,10 @@ class Delivery:
             BlockedError: no retry can help, or `look` raised it.
         """
         done = Delivered(given=rows.height)
-        fitting, over = batchfile.oversized(rows, self._limits)
-        done.too_large = [Refused(over.part(i, 1), "over the size of a batch on its own") for i in range(over.height)]
-        if done.too_large:
+        rows = await _within_limits(rows, self._limits, done)
+        if done.set_apart:
             look(done)
-        search = Search(fitting, self._limits if self._passes is None else self._limits.narrowed(self._passes + 1))
+        search = Search(rows, self._limits if self._passes is None else self._limits.narrowed(self._passes + 1))
         while (part := search.next()) is not None:
             body = self._body(part, self._limits.id_type)
             answer = await self._insist(body, done, claim)
@@ -252,6 +251,20 @@ class Delivery:
         until = self._clock() + longest_s * self._random.uniform(0.5, 1.0)
         while claim.held() and (wait_s := until - self._clock()) > 0:
             await self._sleep(min(wait_s, LOOK_S))
+
+
+async def _within_limits(rows: Rows, limits: batchfile.Limits, done: Delivered) -> Rows:
+    """Set apart the rows that need not be sent: Target would drop a part of them, or no body can hold them."""
+    if profile_size.may_be_over(rows):
+        rows, over = await asyncio.to_thread(profile_size.split, rows)
+        done.overweight = _each(over, "over 64 KB of names and values, the limit of a profile")
+    rows, over = batchfile.oversized(rows, limits)
+    done.too_large = _each(over, "over the size of a batch on its own")
+    return rows
+
+
+def _each(rows: Rows, text: str) -> list[Refused]:
+    return [Refused(rows.part(index, 1), text) for index in range(rows.height)]
 
 
 def _search_on(search: Search, answer: Answer, size_bytes: int, done: Delivered) -> bool:

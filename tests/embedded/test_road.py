@@ -190,6 +190,32 @@ async def test_success_false_is_searched_and_its_row_becomes_a_dead_letter(tmp_p
         assert it.committed() == 9
 
 
+async def test_a_profile_over_targets_limit_becomes_a_dead_letter(tmp_path: Path) -> None:
+    """Target would drop attributes of it in silence; its records are letters instead, and its neighbours arrive."""
+    async with road(tmp_path) as it:
+        it.produce(range(4))
+        it.produce(range(3, 4), city="é" * 33_000, good=False)
+        async with it.member() as member:
+            await until(lambda: bool(member.batches))
+        del it.expected["customer-3"]
+        assert it.arrived()
+        assert member.dead == {Reason.PROFILE_TOO_LARGE: 2}
+        assert it.simulator.summary().evicted_attributes == 0
+        assert {headers["target-connector.reason"] for _, headers in it.dead_letters(2)} == {b"profile_too_large"}
+        assert it.committed() == 5
+
+
+async def test_a_long_value_is_clipped_where_the_setting_says_so(tmp_path: Path) -> None:
+    """From the settings to Target's profile: no more than 256 characters, and all of a value within the limit."""
+    async with road(tmp_path) as it:
+        it.produce(range(2), city="é" * 256)
+        it.produce(range(2, 3), city="é" * 300)
+        it.expected["customer-2"]["city"] = "é" * 256
+        async with it.member(sources__long_values="clip") as member:
+            await until(it.arrived)
+        assert member.dead == {}
+
+
 async def test_bad_records_become_dead_letters_as_they_were(tmp_path: Path) -> None:
     """Unreadable records are stored with key, value, position and reason; the good ones around them arrive."""
     async with road(tmp_path) as it:

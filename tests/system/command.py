@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self
 
+    from tests.containers import Kafka, Registry
+    from tests.processes import Target
+
 
 def environment(**more: str) -> dict[str, str]:
     """This process's own, without settings, and with a terminal wide enough that help texts keep their lines."""
@@ -37,6 +40,22 @@ def minimal(**changes: Any) -> dict[str, Any]:
         "service": {"host": "127.0.0.1", "port": 0},
     }
     return changed(settings, changes)
+
+
+def against(kafka: Kafka, registry: Registry, target: Target, topic: str, **changes: Any) -> dict[str, Any]:
+    """Settings for a topic of `crash.SCHEMA` between these; its name is that of the group too."""
+    given = {
+        "kafka__bootstrap_servers": kafka.address,
+        "kafka__group_id": topic,
+        "kafka__properties": {"session.timeout.ms": 2000, "heartbeat.interval.ms": 500},
+        "registry__url": registry.url,
+        "sources__topics": [topic],
+        "sources__attributes": {"version": "version", "note": "note"},
+        "target__base_url": target.url,
+        "target__calls_per_minute": 50,
+        "dead_letters__topic": f"{topic}.dead-letters",
+    }
+    return minimal(**given | changes)
 
 
 @dataclass

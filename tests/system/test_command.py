@@ -15,9 +15,9 @@ from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 
 from tests.changes import GONE
-from tests.processes import Target, simulated_target, wait_for
+from tests.processes import simulated_target, wait_for
 from tests.system import crash
-from tests.system.command import Service, command, minimal
+from tests.system.command import Service, against, command, minimal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -245,21 +245,6 @@ def test_a_registry_that_does_not_answer_is_waited_for(tmp_path: Path, kafka: Ka
 # Stopping.
 
 
-def _settings(kafka: Kafka, registry: Registry, target: Target, topic: str, **changes: Any) -> dict[str, Any]:
-    return minimal(
-        kafka__bootstrap_servers=kafka.address,
-        kafka__group_id=topic,
-        kafka__properties={"session.timeout.ms": 2000, "heartbeat.interval.ms": 500},
-        registry__url=registry.url,
-        sources__topics=[topic],
-        sources__attributes={"version": "version", "note": "note"},
-        target__base_url=target.url,
-        target__calls_per_minute=50,
-        dead_letters__topic=f"{topic}.dead-letters",
-        **changes,
-    )
-
-
 def _feed(kafka: Kafka, registry: Registry, topic: str, total: int) -> crash.Feed:
     kafka.create_topic(topic, partitions=crash.PARTITIONS)
     return crash.Feed(kafka.address, registry.url, topic, total)
@@ -295,7 +280,7 @@ def test_a_stop_under_load_loses_nothing(tmp_path: Path, kafka: Kafka, registry:
     topic = f"stop.{time.time_ns()}"
     feed = _feed(kafka, registry, topic, 100_000)
     with simulated_target() as target:
-        settings = _settings(kafka, registry, target, topic)
+        settings = against(kafka, registry, target, topic)
         writing = feed.run(per_second=4_000)
         for wait_s in (0.1, 0.8, 1.9):
             with Service(settings, tmp_path) as service:
@@ -326,7 +311,7 @@ def test_a_stop_ends_with_the_drain(tmp_path: Path, kafka: Kafka, registry: Regi
     with simulated_target() as target:
         target.switch({"kind": "500"})
         feed.run(per_second=5_000).join()
-        with Service(_settings(kafka, registry, target, topic, service__drain="3s"), tmp_path) as service:
+        with Service(against(kafka, registry, target, topic, service__drain="3s"), tmp_path) as service:
             service.await_trouble("target", "HTTP 500")
             ended = service.stop()
         assert (ended.code, ended.err) == (0, "")
@@ -343,7 +328,7 @@ def test_a_second_signal_ends_at_once(tmp_path: Path, kafka: Kafka, registry: Re
     with simulated_target() as target:
         target.switch({"kind": "500"})
         feed.run(per_second=5_000).join()
-        with Service(_settings(kafka, registry, target, topic, service__drain="60s"), tmp_path) as service:
+        with Service(against(kafka, registry, target, topic, service__drain="60s"), tmp_path) as service:
             service.await_trouble("target", "HTTP 500")
             service.signal(number)
             service.await_event("stopping")
@@ -353,7 +338,7 @@ def test_a_second_signal_ends_at_once(tmp_path: Path, kafka: Kafka, registry: Re
         assert (ended.code, ended.err) == (1, "")
         assert ended.after_s < AT_ONCE_S
         target.switch(None)
-        with Service(_settings(kafka, registry, target, topic), tmp_path) as service:
+        with Service(against(kafka, registry, target, topic), tmp_path) as service:
             wait_for(lambda: len(target.profiles()) == len(feed.newest), 60, "all profiles are there")
             assert service.stop().code == 0
 

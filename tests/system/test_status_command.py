@@ -14,7 +14,7 @@ from confluent_kafka import Producer
 from tests.changes import changed
 from tests.processes import Target, simulated_target, wait_for
 from tests.system import crash
-from tests.system.command import Service, command, minimal
+from tests.system.command import Service, against, command, minimal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -137,18 +137,10 @@ def test_a_proxy_is_not_asked(tmp_path: Path) -> None:
 
 
 def _settings(kafka: Kafka, registry: Registry, target: Target, topic: str) -> dict[str, Any]:
-    return minimal(
-        kafka__bootstrap_servers=kafka.address,
-        kafka__group_id=topic,
-        kafka__properties={"session.timeout.ms": 6000, "heartbeat.interval.ms": 500},
-        registry__url=registry.url,
-        sources__topics=[topic],
-        sources__attributes={"version": "version", "note": "note"},
-        target__base_url=target.url,
-        target__calls_per_minute=50,
-        dead_letters__topic=f"{topic}.dead-letters",
-        dead_letters__brake={"share": 0.01, "of": 1000, "at_least": 50},
-    )
+    """A brake that so few records trip, and a session that outlives a block."""
+    brake = {"share": 0.01, "of": 1000, "at_least": 50}
+    session = {"session.timeout.ms": 6000, "heartbeat.interval.ms": 500}
+    return against(kafka, registry, target, topic, kafka__properties=session, dead_letters__brake=brake)
 
 
 def _bad_and_good(kafka: Kafka, registry: Registry, topic: str) -> crash.Feed:

@@ -2,45 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from confluent_kafka import KafkaError
 
 from connector.kafka.assignments import Assignments, Remade
 from connector.kafka.polled import listed
 from connector.records import ASSIGNMENT, OFFSET, ROW, VALUE, Jump, Partition
+from tests.messages import Message
 
 if TYPE_CHECKING:
     from connector.kafka.assignments import Gathered
 
 P0, P1 = Partition("crm.customers", 0), Partition("crm.customers", 1)
-
-
-@dataclass(frozen=True)
-class Message:
-    """As much of a confluent_kafka.Message as a chunk takes; with `end`, the end of a partition."""
-
-    where: Partition
-    at: int
-    data: bytes | None = b"x"
-    end: bool = False
-
-    def error(self) -> Any:
-        return KafkaError(KafkaError._PARTITION_EOF) if self.end else None
-
-    def topic(self) -> str:
-        return self.where.topic
-
-    def partition(self) -> int:
-        return self.where.partition
-
-    def offset(self) -> int:
-        return self.at
-
-    def value(self) -> bytes | None:
-        return self.data
 
 
 def gather(assignments: Assignments, *messages: Message, low: int = -1001) -> Gathered:

@@ -24,21 +24,10 @@ from connector.avro.schema_keys import SchemaKey
 from connector.avro.stores import Refused
 from connector.errors import SettingError
 from connector.telemetry import Part, Silent
+from tests.troubles import Troubles
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
-
-
-class Heard(Silent):
-    """Keeps what was told of trouble."""
-
-    def __init__(self) -> None:
-        self.troubles: list[str | None] = []
-
-    def trouble(self, part: Part, text: str | None) -> None:
-        """Keep it."""
-        assert part is Part.REGISTRY
-        self.troubles.append(text)
 
 
 class Time:
@@ -132,9 +121,9 @@ async def stub() -> AsyncIterator[Stub]:
 
 
 @pytest.fixture
-def heard() -> Heard:
+def heard() -> Troubles:
     """What the operator is told."""
-    return Heard()
+    return Troubles(Part.REGISTRY)
 
 
 @pytest.fixture
@@ -143,7 +132,7 @@ def time() -> Time:
     return Time()
 
 
-def _registry(options: RegistryOptions, heard: Heard, time: Time, chance: float = 0.0) -> Registry:
+def _registry(options: RegistryOptions, heard: Troubles, time: Time, chance: float = 0.0) -> Registry:
     access = RegistryAccess(
         options.client(), telemetry=heard, backoff=Backoff(), sleep=time.sleep, chance=lambda: chance
     )
@@ -151,7 +140,7 @@ def _registry(options: RegistryOptions, heard: Heard, time: Time, chance: float 
 
 
 @pytest.fixture
-async def registry(stub: Stub, heard: Heard, time: Time) -> AsyncIterator[Registry]:
+async def registry(stub: Stub, heard: Troubles, time: Time) -> AsyncIterator[Registry]:
     """The store under test, connected to the stub."""
     registry = _registry(RegistryOptions(stub.url, timeout_s=2.0), heard, time)
     yield registry
@@ -208,7 +197,7 @@ async def test_old_references_outlive_their_deletion_and_the_newest_version_does
 
 
 async def test_an_unknown_id_is_asked_for_a_few_seconds_then_refused(
-    stub: Stub, registry: Registry, heard: Heard, time: Time
+    stub: Stub, registry: Registry, heard: Troubles, time: Time
 ) -> None:
     """Three questions over five seconds, then none for a minute, then three again; the registry is not in trouble."""
     refused = Refused("the registry does not know schema 9, or one that it refers to")
@@ -220,7 +209,7 @@ async def test_an_unknown_id_is_asked_for_a_few_seconds_then_refused(
     time.now += 2.0
     assert await registry.schema(key(9)) == refused
     assert len(stub.requests) == 6
-    assert heard.troubles == []
+    assert heard.said == []
 
 
 async def test_an_id_that_becomes_known_meanwhile_is_used(stub: Stub, registry: Registry, time: Time) -> None:
@@ -276,14 +265,14 @@ async def test_an_unknown_reference_is_an_unknown_schema(stub: Stub, registry: R
     ],
 )
 async def test_a_registry_that_does_not_answer_is_waited_for(
-    stub: Stub, registry: Registry, heard: Heard, time: Time, case: tuple[web.Response | None, str]
+    stub: Stub, registry: Registry, heard: Troubles, time: Time, case: tuple[web.Response | None, str]
 ) -> None:
     """Anything but a schema, or a registry's own `not found`, is waited out, told, and told to be over."""
     instead, told = case
     stub.register(5, "crm-value", 1, _record(id="string"))
     stub.instead.append(instead)
     assert _paths(await registry.schema(key(5))) == ["id"]
-    [trouble, well] = heard.troubles
+    [trouble, well] = heard.said
     assert trouble is not None
     assert trouble.startswith(f"the schema registry at 127.0.0.1 {told}")
     assert trouble.endswith("; waiting for it")
@@ -291,7 +280,7 @@ async def test_a_registry_that_does_not_answer_is_waited_for(
     assert time.slept == [0.5]
 
 
-async def test_a_registry_that_is_down_is_waited_for_ever_longer(heard: Heard, time: Time) -> None:
+async def test_a_registry_that_is_down_is_waited_for_ever_longer(heard: Troubles, time: Time) -> None:
     """The pauses double up to half a minute and never end, a third of them taken off by chance here."""
 
     class EnoughError(Exception):
@@ -308,12 +297,12 @@ async def test_a_registry_that_is_down_is_waited_for_ever_longer(heard: Heard, t
         await registry.newest("crm")
     await registry.close()
     assert time.slept == [0.75 * wait for wait in (0.5, 1, 2, 4, 8, 16, 30, 30, 30, 30, 30, 30)]
-    assert set(heard.troubles) == {
+    assert set(heard.said) == {
         "the schema registry at 127.0.0.1 does not answer (ConnectError); waiting for it",
     }
 
 
-async def test_a_silent_registry_is_left_after_the_timeout(stub: Stub, heard: Heard, time: Time) -> None:
+async def test_a_silent_registry_is_left_after_the_timeout(stub: Stub, heard: Troubles, time: Time) -> None:
     """A question that nobody answers ends in time."""
     stub.register(5, "crm-value", 1, _record(id="string"))
     slow = AsyncSchemaRegistryClient(RegistryOptions(stub.url, timeout_s=0.000_001).conf())
@@ -328,8 +317,8 @@ async def test_a_silent_registry_is_left_after_the_timeout(stub: Stub, heard: He
     with pytest.raises(EnoughError):
         await Registry(RegistryAccess(slow, telemetry=heard, sleep=time.sleep)).schema(key(5))
     await slow.aclose()
-    assert heard.troubles[0] is not None
-    assert "Timeout" in heard.troubles[0]
+    assert heard.said[0] is not None
+    assert "Timeout" in heard.said[0]
 
 
 async def test_an_outage_does_not_count_as_not_knowing(stub: Stub, registry: Registry) -> None:
@@ -407,7 +396,7 @@ async def test_ids_of_garbage_are_not_kept_without_end(stub: Stub, registry: Reg
     ],
 )
 async def test_credentials_are_sent(
-    stub: Stub, heard: Heard, time: Time, options: dict[str, Any], header: str | None
+    stub: Stub, heard: Troubles, time: Time, options: dict[str, Any], header: str | None
 ) -> None:
     """Each way to show who we are reaches the registry, and none shows in the options' text."""
     made = RegistryOptions(stub.url, **options)
@@ -419,7 +408,7 @@ async def test_credentials_are_sent(
     assert stub.requests[0][1].get("Authorization") == header
 
 
-async def test_the_logical_cluster_goes_with_the_token(stub: Stub, heard: Heard, time: Time) -> None:
+async def test_the_logical_cluster_goes_with_the_token(stub: Stub, heard: Troubles, time: Time) -> None:
     """Confluent Cloud is told which of its registries is meant."""
     registry = _registry(RegistryOptions(stub.url, token="t", logical_cluster="lsrc-1"), heard, time)
     await registry.newest("crm")
@@ -455,7 +444,7 @@ async def test_a_registry_in_this_process_will_do() -> None:
     """The client's own `mock://` registry serves demo and tests, unknown ids and subjects included."""
     client = AsyncSchemaRegistryClient.new_client({"url": "mock://demo"})
     schema_id = await client.register_schema("crm-value", Registered(json.dumps(_record(id="string"))))
-    registry = Registry(RegistryAccess(client, telemetry=Heard()), patience=Patience(unknown_for_s=0.0))
+    registry = Registry(RegistryAccess(client, telemetry=Troubles(Part.REGISTRY)), patience=Patience(unknown_for_s=0.0))
     assert _paths(await registry.schema(key(schema_id))) == _paths(await registry.newest("crm")) == ["id"]
     assert isinstance(await registry.schema(key(99)), Refused)
     assert await registry.newest("pos") is None
@@ -506,7 +495,7 @@ GZIPPED = {"Content-Encoding": "gzip"}
     ],
 )
 async def test_a_flood_of_the_registry_is_not_read_to_its_end(
-    stub: Stub, registry: Registry, heard: Heard, instead: web.StreamResponse, told: str
+    stub: Stub, registry: Registry, heard: Troubles, instead: web.StreamResponse, told: str
 ) -> None:
     """It is given up in little memory, said in one line, and asked for again."""
     stub.register(5, "crm-value", 1, _record(id="string"))
@@ -518,7 +507,7 @@ async def test_a_flood_of_the_registry_is_not_read_to_its_end(
     finally:
         tracemalloc.stop()
     assert peak_bytes < 5 * MAX_ANSWER_BYTES
-    assert [text and told in text for text in heard.troubles] == [True, None]
+    assert [text and told in text for text in heard.said] == [True, None]
     if isinstance(instead, Flood):
         assert instead.sent_bytes < 5 * MAX_ANSWER_BYTES
 
@@ -529,7 +518,9 @@ async def test_a_large_schema_is_read(stub: Stub, registry: Registry) -> None:
     assert _paths(await registry.schema(key(5))) == ["id"]
 
 
-async def test_an_answer_that_drips_is_left_in_time(stub: Stub, registry: Registry, heard: Heard, time: Time) -> None:
+async def test_an_answer_that_drips_is_left_in_time(
+    stub: Stub, registry: Registry, heard: Troubles, time: Time
+) -> None:
     """An answer that never ends, though something comes all the time, is given up and asked for again."""
 
     class Drip(web.StreamResponse):
@@ -546,8 +537,8 @@ async def test_an_answer_that_drips_is_left_in_time(stub: Stub, registry: Regist
     access = RegistryAccess(RegistryOptions(stub.url).client(), telemetry=heard, sleep=time.sleep, answer_within_s=0.2)
     assert await access.schema(SchemaKey.of(key(5))) is not None
     await access.close()
-    assert heard.troubles[0] is not None
-    assert "does not answer (TimeoutError)" in heard.troubles[0]
+    assert heard.said[0] is not None
+    assert "does not answer (TimeoutError)" in heard.said[0]
 
 
 @pytest.mark.parametrize("shape", ["a circle", "a chain without an end"])
@@ -578,12 +569,14 @@ async def test_a_schema_is_found_by_its_guid(stub: Stub, registry: Registry) -> 
     assert stub.paths() == [f"/schemas/guids/{GUID}"]
 
 
-async def test_a_registry_without_guids_does_not_stop_the_topic(stub: Stub, registry: Registry, heard: Heard) -> None:
+async def test_a_registry_without_guids_does_not_stop_the_topic(
+    stub: Stub, registry: Registry, heard: Troubles
+) -> None:
     """A damaged value may look as if it had one: it is refused, though such a registry answers 404 with a web page."""
     refused = await registry.schema(GUID_KEY)
     assert isinstance(refused, Refused)
     assert refused.detail == f"the registry does not know schema with the GUID {GUID}, or one that it refers to"
-    assert heard.troubles == []
+    assert heard.said == []
 
 
 def _global(number: int) -> bytes:
@@ -591,7 +584,7 @@ def _global(number: int) -> bytes:
 
 
 @pytest.fixture
-async def apicurio(stub: Stub, heard: Heard, time: Time) -> AsyncIterator[Registry]:
+async def apicurio(stub: Stub, heard: Troubles, time: Time) -> AsyncIterator[Registry]:
     """The store, on the compatible interface of Apicurio."""
     options = RegistryOptions(f"{stub.url}/apis/ccompat/v7/", timeout_s=2.0, token="t0ken")
     access = RegistryAccess(options.client(), telemetry=heard, core=options.core(), sleep=time.sleep)
@@ -609,13 +602,13 @@ async def test_a_global_id_is_asked_of_apicurios_own_interface(stub: Stub, apicu
     assert stub.requests[-1][1]["Authorization"] == "Bearer t0ken"
 
 
-async def test_a_global_id_that_nobody_has_is_refused(stub: Stub, apicurio: Registry, heard: Heard) -> None:
+async def test_a_global_id_that_nobody_has_is_refused(stub: Stub, apicurio: Registry, heard: Troubles) -> None:
     """Once both interfaces said so, a few times; a failure is waited out instead."""
     stub.instead.append(web.Response(status=500))
     refused = await apicurio.schema(_global(6))
     assert isinstance(refused, Refused)
     assert "schema with the global id 6" in refused.detail
-    assert [text is None for text in heard.troubles] == [False, True]
+    assert [text is None for text in heard.said] == [False, True]
 
 
 @pytest.mark.parametrize("lead", [b"\x00", b"\x02"])

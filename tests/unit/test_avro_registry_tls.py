@@ -13,23 +13,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from connector.avro.registry_access import RegistryAccess, RegistryOptions
 from connector.avro.schema_keys import Kind, SchemaKey
-from connector.telemetry import Part, Silent
+from connector.telemetry import Part
+from tests.troubles import Troubles
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
-
-
-class Heard(Silent):
-    """Keeps what was told of trouble."""
-
-    def __init__(self) -> None:
-        self.troubles: list[str | None] = []
-
-    def trouble(self, part: Part, text: str | None) -> None:
-        """Keep it."""
-        assert part is Part.REGISTRY
-        self.troubles.append(text)
 
 
 class GaveUpError(Exception):
@@ -83,14 +72,14 @@ async def _ask(options: RegistryOptions) -> str | None:
     async def give_up(_seconds: float) -> None:
         raise GaveUpError
 
-    heard = Heard()
+    heard = Troubles(Part.REGISTRY)
     access = RegistryAccess(options.client(), telemetry=heard, sleep=give_up)
     try:
         schema = await access.schema(SchemaKey(Kind.NUMBER, b"\x00\x00\x00\x01"))
         assert schema is not None
         assert schema.schema_str == '"string"'
     except GaveUpError:
-        return heard.troubles[0]
+        return heard.said[0]
     finally:
         await access.close()
     return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 import polars as pl
@@ -10,9 +11,15 @@ import pytest
 
 from benchmarks.body import KINDS
 from benchmarks.chart import LABELS, svg
+from benchmarks.command import PREFIX, Setting, settings
 from benchmarks.stages import PARTITION, Clock
 from benchmarks.windows import POLL, STEPS, Case, Subject
+from connector.avro.stores import SchemaFile
 from connector.records import OFFSET
+from connector.service.settings import Settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -49,3 +56,13 @@ def test_the_chart_is_svg_whose_bars_are_as_long_as_their_figures() -> None:
     assert said == ["Events & more", "a < b", "200,000", "c", "50,000"]
     assert lengths[0] == pytest.approx(4 * lengths[1], abs=4)
     assert lefts == {str(LABELS)}
+
+
+def test_the_settings_of_a_command_are_ones_that_it_takes(tmp_path: Path) -> None:
+    """Each name is one of the settings, and the schema is where they say: a figure is not that of a refusal."""
+    schema = {"type": "record", "name": "Customer", "fields": [PREFIX, {"name": "key", "type": "string"}]}
+    wanted = Setting("broker:9092", "crm", "http://127.0.0.1:1", schema, "key", {"prefix": "prefix"}, "1s", drain="5s")
+    found = Settings.model_validate(settings(wanted, tmp_path / "schema.avsc"))
+    assert (found.window.max_age, found.service.drain, found.service.admin_port) == (1.0, 5.0, 0)
+    SchemaFile.load(tmp_path / "schema.avsc")
+    assert settings(wanted, tmp_path / "schema.avsc")["kafka"]["group_id"] != found.kafka.group_id

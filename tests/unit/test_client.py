@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -14,24 +13,13 @@ from connector.target.answer import Outcome
 from connector.target.auth import TokenFile
 from connector.target.client import MAX_ANSWER_BYTES, HttpClient
 from tests.lines import Text
+from tests.served import dripping, server
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
 OK = "<response><success>true</success><batchStatus></batchStatus><message>ok</message></response>"
-
-
-@asynccontextmanager
-async def server(handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> AsyncIterator[str]:
-    app = web.Application(client_max_size=10_000_000)
-    app.router.add_route("*", "/{path:.*}", handler)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    await runner.cleanup()
 
 
 @asynccontextmanager
@@ -145,19 +133,7 @@ async def test_a_cut_connection_is_an_answer() -> None:
 
 async def test_an_answer_that_drips_ends_in_time() -> None:
     """The time-out is for the whole call, so an answer that never ends cannot hold the pipeline."""
-
-    async def handler(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse()
-        await response.prepare(request)
-        try:
-            for _ in range(100):
-                await response.write(b" ")
-                await asyncio.sleep(0.05)
-        except ConnectionError:
-            pass
-        return response
-
-    async with server(handler) as url, client(url, timeout_s=0.3) as target:
+    async with server(dripping) as url, client(url, timeout_s=0.3) as target:
         answer = await target.post(Text(b"batch="))
     assert answer.outcome is Outcome.UNAVAILABLE
     assert answer.text == "no answer within 0.3 s, target.timeout"

@@ -17,6 +17,7 @@ from connector.records import ASSIGNMENT, ID, OFFSET, ROW, Assignment, DeadLette
 from connector.target.delivered import Delivered, Refused
 from connector.telemetry import Part, Silent
 from tests.lines import lined
+from tests.troubles import Troubles
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,17 +41,6 @@ class Kept:
         self.letters += letters
 
 
-class Troubles(Silent):
-    """Keeps what is said."""
-
-    def __init__(self) -> None:
-        self.said: list[str | None] = []
-
-    def trouble(self, part: Part, text: str | None) -> None:
-        assert part is Part.DEAD_LETTERS
-        self.said.append(text)
-
-
 def refused(profile_id: str) -> Delivered:
     row = lined(pl.DataFrame({ID: [profile_id], "tier": ["gold"]}))
     return Delivered(refused=[Refused(row, "HTTP 200, success=false: no such tier gold")])
@@ -66,6 +56,26 @@ async def test_a_refused_row_is_traced_to_all_its_records() -> None:
     assert {one.detail for one in kept.letters} == {"HTTP 200, success=false: no such tier gold"}
 
 
+ROWS = refused("a").refused
+
+
+@pytest.mark.parametrize(
+    ("done", "reason"),
+    [
+        (Delivered(too_large=ROWS), Reason.ROW_TOO_LARGE),
+        (Delivered(overweight=ROWS), Reason.PROFILE_TOO_LARGE),
+    ],
+    ids=["of a batch", "of a profile"],
+)
+async def test_a_row_over_a_limit_has_that_reason(done: Delivered, reason: Reason) -> None:
+    """Its records become letters as those of a refused row do, and say which limit it was."""
+    kept = Kept()
+    office = DeadLetterOffice(kept, Brake(BrakeLimits()), lambda at: [Gone(*one) for one in at], Silent())
+    await office.store_rows(done, BATCH)
+    assert [(one.reason, one.record.offset()) for one in kept.letters] == [(reason, 10), (reason, 7)]
+    assert {one.stage for one in kept.letters} == {"TASK_PUT"}
+
+
 async def test_records_are_asked_for_until_the_brokers_give_them(monkeypatch: pytest.MonkeyPatch) -> None:
     """Brokers that do not answer are waited for, and said so, instead of ending the process."""
     monkeypatch.setattr(dead_letter_office, "AGAIN_S", 0.0)
@@ -76,7 +86,7 @@ async def test_records_are_asked_for_until_the_brokers_give_them(monkeypatch: py
             raise error
         return [Gone(*one) for one in positions]
 
-    kept, troubles = Kept(), Troubles()
+    kept, troubles = Kept(), Troubles(Part.DEAD_LETTERS)
     await DeadLetterOffice(kept, Brake(BrakeLimits()), reread, troubles).store_rows(refused("b"), BATCH)
     assert [one.record.offset() for one in kept.letters] == [11]
     assert troubles.said[0] is not None

@@ -154,7 +154,7 @@ def test_a_newer_record_of_the_key_supersedes() -> None:
 
 def test_a_detail_that_may_repeat_a_value_is_withheld() -> None:
     """Target's words and those of other programs; ours name no value."""
-    for reason in (Reason.REFUSED, "java.lang.RuntimeException"):
+    for reason in (Reason.REFUSED, Reason.ROW_TOO_LARGE, "java.lang.RuntimeException"):
         assert "anna" not in shown.as_json(letter(0, reason=reason, detail="anna"), replayed=False, values=False)
         assert "anna" in shown.as_json(letter(0, reason=reason, detail="anna"), replayed=False, values=True)
     assert "city" in shown.as_json(letter(0, detail="city"), replayed=False, values=False)
@@ -190,6 +190,7 @@ def test_the_page_shows_commands_that_exist() -> None:
     [
         pytest.param(Reason.REFUSED, None, None, True, id="refused by Target, and not there when read again"),
         pytest.param(Reason.REFUSED, b"anna", None, False, id="a delete by its key that Target refused"),
+        pytest.param(Reason.PROFILE_TOO_LARGE, None, None, True, id="over a limit, and not there when read again"),
         pytest.param(Reason.ROW_TOO_LARGE, None, 3, False, id="too large, without a key"),
         pytest.param(Reason.TOMBSTONE, None, None, False, id="a record without a value or a key"),
         pytest.param(Reason.ID_MISSING, None, None, False, id="the same where its key should hold the id"),

@@ -18,6 +18,7 @@ from connector.target.budget import MINUTE_S, OPEN_S, Budget
 from connector.target.delivery import Claim, Delivery, Pace
 from connector.telemetry import Part, Silent
 from tests.lines import lined
+from tests.troubles import Troubles
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,17 +84,6 @@ class Waits(Silent):
 
     def held(self, seconds: float) -> None:
         self.over.set()
-
-
-class Troubles(Silent):
-    """Keeps what is said of Target."""
-
-    def __init__(self) -> None:
-        self.said: list[str | None] = []
-
-    def trouble(self, part: Part, text: str | None) -> None:
-        assert part is Part.TARGET
-        self.said.append(text)
 
 
 def rows(*ids: str) -> Rows:
@@ -192,7 +182,7 @@ async def test_a_throttle_holds_the_budget(asked: float | None, least: float) ->
 
 async def test_trouble_is_told_and_taken_back() -> None:
     """An operator hears that Target is not available, and that it is well again."""
-    troubles = Troubles()
+    troubles = Troubles(Part.TARGET)
     delivery, _, _ = make([Answer(Outcome.UNAVAILABLE, "HTTP 500")], telemetry=troubles)
     await delivery.deliver(rows("a"), OURS_FOR_GOOD)
     assert troubles.said[0] is not None
@@ -354,6 +344,21 @@ async def test_rows_over_the_limits_are_split_before_they_are_sent() -> None:
     assert done.whole
     assert [ids_in(body) for body in target.bodies] == [["a", "b", "c"], ["d"]]
     assert [refused.row.lines[ID][0] for refused in done.too_large] == ["x" * 200]
+
+
+async def test_a_row_over_the_limit_of_a_profile_is_never_sent() -> None:
+    """Target would drop attributes of it: it is set apart, whoever looks hears of it first, and the rest arrives."""
+    delivery, target, _ = make([])
+    looked: list[int] = []
+    batch = lined(pl.DataFrame({ID: ["a", "b", "c"], "tier": ["gold", "x" * 65_536, "%20" * 60_000]}))
+    done = await delivery.deliver(batch, OURS_FOR_GOOD, lambda _: looked.append(len(target.bodies)))
+    assert done.whole
+    assert [ids_in(body) for body in target.bodies] == [["a", "c"]]
+    assert [(one.row.lines[ID][0], one.text) for one in done.overweight] == [
+        ("b", "over 64 KB of names and values, the limit of a profile")
+    ]
+    assert looked == [0]
+    assert (done.rows, done.set_apart, done.judged) == (2, 1, 3)
 
 
 async def test_a_misconfigured_target_blocks() -> None:

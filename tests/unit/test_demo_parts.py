@@ -183,6 +183,7 @@ SUMMARY = Summary(
     rows=3_000,
     ingesting=0,
     duplicate_rows=0,
+    evicted_attributes=0,
     went_backwards=0,
     profiles=500,
     refusals={},

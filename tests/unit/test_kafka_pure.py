@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError
@@ -20,36 +19,9 @@ from connector.kafka.reread import Gone
 from connector.kafka.topics import TopicState, counted, match
 from connector.kafka.troubles import meaning
 from connector.records import DeadLetter, Partition, Reason
+from tests.messages import Message
 
 P1 = Partition("crm.customers", 1)
-
-
-@dataclass(frozen=True)
-class Message:
-    """As much of a confluent_kafka.Message as a chunk takes."""
-
-    where: Partition
-    at: int
-    data: bytes | None = b"x"
-    said: Any = None
-
-    def topic(self) -> str:
-        return self.where.topic
-
-    def partition(self) -> int:
-        return self.where.partition
-
-    def offset(self) -> int:
-        return self.at
-
-    def key(self) -> bytes:
-        return b"key"
-
-    def value(self) -> bytes | None:
-        return self.data
-
-    def headers(self) -> Any:
-        return self.said
 
 
 def test_chunks_without_a_record_fill_the_gate() -> None:

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from connector.avro.decoder import Decoder
-from connector.avro.keyed import KeyedDecoder
+from connector.avro.keys import KeyedDecoder
 from connector.avro.lowering import parse
 from connector.avro.stores import Refused
 from connector.avro.wire import Framing
@@ -111,7 +111,7 @@ async def test_every_record_comes_out_once_whatever_is_wrong_with_it() -> None:
         (1, Reason.FRAMING),
         (2, Reason.FRAMING),
     ]
-    assert changes.unreadable["detail"][0] == "the key is not UTF-8 text (key_framing: text)"
+    assert changes.unreadable["detail"][0] == "the key: it is no UTF-8 text (key_framing: text)"
 
 
 async def test_a_key_may_be_a_record() -> None:

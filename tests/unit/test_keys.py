@@ -64,8 +64,10 @@ async def test_a_key_that_is_the_id_deletes_its_profile() -> None:
     assert rows(told) == [(0, "c-0", "c-0", None), (1, "c-0", None, "gone"), (4, "ü", None, "gone")]
     assert told.rows.select(ASSIGNMENT, OFFSET).rows() == [(7, 0), (7, 1), (7, 4)]
     assert sorted((number, reason) for one in told.refused for number, reason, _ in one.iter_rows()) == [
-        (2, "id_missing"), (3, "id_missing"), (5, "id_missing"),
+        (2, "id_missing"), (3, "unreadable"), (5, "id_missing"),
     ]  # fmt: skip
+    details = {number: detail for one in told.refused for number, _, detail in one.iter_rows()}
+    assert details[3] == "the key: it is no UTF-8 text (key_framing: text)"
     assert (told.counts.deletes, told.skipped) == (2, {})
 
 
@@ -75,7 +77,7 @@ async def test_a_key_that_is_a_record_names_the_id() -> None:
     assert rows(told) == [(0, "c-0", "c-0", None), (1, "c-1", None, "gone")]
     letters = pl.concat(one for one in told.refused if one.height).sort(ROW)
     assert letters["reason"].to_list() == ["id_missing", "framing"]
-    assert letters["detail"][1].startswith("its key: ")
+    assert letters["detail"][1].startswith("the key: ")
 
 
 async def test_a_key_without_the_id_blocks() -> None:

@@ -240,6 +240,14 @@ def test_the_rest_of_a_flood_is_told_though_no_letter_follows(log: Log, journal:
     assert [line["count"] for line in log.lines] == [1, 2]
 
 
+def test_long_values_are_told_once_for_each_attribute(log: Log, journal: Journal) -> None:
+    """A warning names the attribute and what is done, and no count: those are for the metrics."""
+    journal.long_values("send", {"city": 2})
+    journal.long_values("send", {"city": 9, "notes": 1})
+    found = [(line["level"], line["event"], line["attribute"], line["rule"]) for line in log.lines]
+    assert found == [("warning", "long_values", name, "send") for name in ("city", "notes")]
+
+
 def test_records_that_were_lost_are_told_where_and_how_many(log: Log, journal: Journal) -> None:
     """Loud: a warning with topic, partition, both offsets and the number lost."""
     journal.jumped(Jump(Partition("crm", 3), 5, 52, 45))
@@ -267,6 +275,7 @@ def test_all_listeners_hear_everything(log: Log, journal: Journal) -> None:
     tee.jumped(Jump(Partition("crm", 3), 5, 50, 45))
     tee.dead_lettered(Reason.FRAMING, 1)
     tee.skipped("empty", 1)
+    tee.long_values("send", {"city": 2})
     tee.called("accepted", 0.1, 10)
     tee.held(1.0)
     tee.trouble(Part.KAFKA, "gone")
@@ -275,7 +284,7 @@ def test_all_listeners_hear_everything(log: Log, journal: Journal) -> None:
             number=1, due="age", records=1, rows=1, size_bytes=1, calls=1, refused=0, age_s=1.0, status_url=None
         )
     )
-    assert log.events == ["assigned", "offset_reset", "dead_lettered", "trouble", "batch_accepted"]
+    assert log.events == ["assigned", "offset_reset", "dead_lettered", "long_values", "trouble", "batch_accepted"]
     text = metrics.exposition().decode()
     for sample in [
         "records_polled_total 5.0",
@@ -284,6 +293,7 @@ def test_all_listeners_hear_everything(log: Log, journal: Journal) -> None:
         "records_lost_total 45.0",
         'dead_letters_total{reason="framing"} 1.0',
         'records_skipped_total{why="empty"} 1.0',
+        'long_values_total{rule="send"} 2.0',
         'target_calls_total{outcome="accepted"} 1.0',
         "budget_wait_seconds_total 1.0",
         'trouble{part="kafka"} 1.0',

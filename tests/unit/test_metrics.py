@@ -43,6 +43,7 @@ def test_each_thing_that_is_told_is_counted_under_its_name() -> None:
     metrics.jumped(Jump(Partition("crm", 3), 50, 0, None))
     metrics.dead_lettered(Reason.ID_MISSING, 2)
     metrics.skipped("tombstone", 4)
+    metrics.long_values("clip", {"city": 2, "tier": 3})
     metrics.called(Outcome.THROTTLED, 1.5, 800)
     metrics.called(Outcome.ACCEPTED, 0.5, 900)
     metrics.held(2.5)
@@ -66,6 +67,7 @@ def test_each_thing_that_is_told_is_counted_under_its_name() -> None:
         ("target_connector_records_lost_total",): 45,
         ("target_connector_dead_letters_total", "id_missing"): 2,
         ("target_connector_records_skipped_total", "tombstone"): 4,
+        ("target_connector_long_values_total", "clip"): 5,
         ("target_connector_target_calls_total", "throttled"): 1,
         ("target_connector_target_calls_total", "accepted"): 1,
         ("target_connector_target_call_seconds_sum",): 2.0,

@@ -44,6 +44,7 @@ def test_the_smallest_settings_get_the_defaults_of_the_contract() -> None:
     assert settings.target.throttle_hold == 60.0
     assert settings.dead_letters.topic == "target-connector.dead-letters"
     assert settings.sources[0].unsafe_text == "dead_letter"
+    assert settings.sources[0].long_values == "send"
     assert settings.service.drain == 20.0
 
 
@@ -246,6 +247,9 @@ def test_a_value_outside_its_range_is_refused(values: dict[str, Any], told: str)
         pytest.param({"sentinel": " "}, "one line without a comma", id="a sentinel of nothing"),
         pytest.param({"deleted": {"a": "b"}}, "only for on_delete send", id="something to send that never is"),
         pytest.param({"deleted": {"a": "b,c"}}, "a: must be one line without a comma", id="a delete with a comma"),
+        pytest.param({"deleted": {"a": "x" * 257}}, "at most 256 characters", id="a delete that is too long"),
+        pytest.param({"sentinel": "x" * 257}, "at most 256 characters", id="a sentinel that is too long"),
+        pytest.param({"long_values": "cut"}, "'send', 'clip' or 'dead_letter'", id="no rule for long values"),
         pytest.param({"deleted": {"a": True}}, "a: must be text", id="a delete that is no text"),
         pytest.param({"shape": "round"}, "'flat'", id="no shape"),
         pytest.param({"framing": "plain"}, "needs schema_file", id="plain without its schema"),

@@ -130,3 +130,30 @@ def test_replace_holds_the_newest_row(batches: list[dict[str, dict[str, str]]]) 
         store.apply(rows, now)
         model |= rows
     assert dict(store) == model
+
+
+KB = 1024
+
+
+@pytest.mark.parametrize("reading", READINGS)
+def test_the_oldest_attributes_of_a_profile_over_64_kb_go(reading: Reading) -> None:
+    """To the byte, names included, the longest unchanged first; what is committed counts too."""
+    store = ProfileStore(reading)
+    store.apply({"x": {"a": "1" * 32 * KB, "b": "2" * 16 * KB}}, 1.0)
+    store.visit("x", 2.0)
+    store.apply({"x": {"c": "3" * (16 * KB - len("abc"))}}, 3.0)
+    assert (list(store["x"]), store.evicted) == (["a", "b", "c"], 0)
+    store.visit("x", 4.0)
+    store.apply({"x": {"a": "4" * 32 * KB}}, 5.0)
+    store.visit("x", 6.0)
+    store.apply({"x": {"d": "5"}}, 7.0)
+    assert (sorted(store["x"]), store.evicted) == (["a", "c", "d"], 1)
+
+
+def test_the_limit_is_of_bytes_and_of_what_is_there_at_once() -> None:
+    """A character beyond ASCII has several; a row alone over the limit loses its first attributes."""
+    store = ProfileStore("merge")
+    store.apply({"x": {"a": "é" * 32 * KB}, "y": {"a": "e" * 32 * KB, "b": "f" * 31 * KB}}, 1.0)
+    assert (store["x"], len(store["y"]), store.evicted) == ({}, 2, 1)
+    store.apply({"y": {"a": "e" * 16 * KB}, "z": {"a": "1", "b": "2" * 40 * KB, "c": "3" * 40 * KB, "d": "4"}}, 2.0)
+    assert (len(store["y"]), sorted(store["z"]), store.evicted) == (2, ["c", "d"], 3)

@@ -20,6 +20,7 @@ from connector.target.status import State
 from connector.target.status_client import MAX_STATUS_BYTES, HttpStatusClient
 from connector.target.watchlist import Ration, Watchlist
 from connector.telemetry import Silent
+from tests.served import dripping, server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -29,17 +30,6 @@ COMPLETE = "<response><status>complete</status><failedUpdates>0</failedUpdates><
 P0 = Partition("crm", 0)
 PATH = "/m2/acme/profile/batchStatus?batchId=acme-1"
 Seen = list[tuple[str, str, str | None]]
-
-
-@asynccontextmanager
-async def server(handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> AsyncIterator[str]:
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", handler)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    await runner.cleanup()
 
 
 @asynccontextmanager
@@ -148,19 +138,7 @@ async def test_an_address_over_tls_is_never_asked_in_plain_text(tmp_path: Path) 
 
 async def test_an_answer_that_drips_or_never_comes_ends_in_time(tmp_path: Path) -> None:
     """The time-out is for the whole question."""
-
-    async def handler(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse()
-        await response.prepare(request)
-        try:
-            for _ in range(100):
-                await response.write(b" ")
-                await asyncio.sleep(0.05)
-        except ConnectionError:
-            pass
-        return response
-
-    async with server(handler) as url, client(tmp_path, timeout_s=0.3) as target:
+    async with server(dripping) as url, client(tmp_path, timeout_s=0.3) as target:
         assert (await target.ask(Address(url + PATH))).state is State.UNANSWERED
 
 

@@ -12,6 +12,7 @@ from connector.avro.stores import SchemaFile
 from connector.avro.wire import Framing
 from connector.errors import SettingError
 from connector.kafka.topics import reads
+from connector.profiles.claims import Claims
 from connector.service import framings
 from connector.service.check.findings import Finding, unsure, well, wrong
 from connector.service.composition import make_feeds
@@ -19,7 +20,7 @@ from connector.service.registry_trouble import ANSWER_WITHIN_S, RegistryTrouble
 from connector.service.source_side import make_decoder, make_mapping
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from connector.feeds import Feed
@@ -40,12 +41,15 @@ async def look(settings: Settings, topics: Sequence[str]) -> list[Finding]:
             feeds = make_feeds(settings, listener, opened)
         except SettingError as error:
             return [wrong("registry", str(error))]
-        findings = []
+        findings, claims = [], Claims()
         for topic in topics:
-            feed = next(feed for feed in feeds if feed.reads(topic))
+            number, feed = next((number, feed) for number, feed in enumerate(feeds) if feed.reads(topic))
             try:
                 async with asyncio.timeout(ANSWER_WITHIN_S):
-                    findings.append(await _topic(topic, feed, _source(settings.sources, topic)))
+                    finding, names = await _topic(topic, feed, _source(settings.sources, topic))
+                findings.append(finding)
+                findings += [wrong(_NAME, f"topic {topic}: {clash}") for clash in claims.clashes(number, names)]
+                claims.take(number, names)
             except TimeoutError:
                 return [*findings, wrong("registry", listener.why, "see registry.url; schemas were not looked at")]
         return findings
@@ -57,17 +61,18 @@ def _unregistered(topic: str, source: SourceSettings) -> tuple[str, str]:
     return f"the registry has none under {' or '.join(subjects)}", remedy
 
 
-async def _topic(topic: str, feed: Feed, source: SourceSettings) -> Finding:
+async def _topic(topic: str, feed: Feed, source: SourceSettings) -> tuple[Finding, Iterable[str]]:
+    """What is to be said of a topic, and the attributes that it gives as far as they are known."""
     try:
         dtypes = await feed.decoder.newest(topic)
         if dtypes is None:
-            return unsure(_NAME, *_UNNAMED) if source.schema_dir else unsure(_NAME, *_unregistered(topic, source))
+            return unsure(_NAME, *(_UNNAMED if source.schema_dir else _unregistered(topic, source))), ()
         if not dtypes:
-            return well(_NAME, f"{topic}: {_OWN}")
+            return well(_NAME, f"{topic}: {_OWN}"), ()
         feed.mapping.check(dtypes, f"topic {topic}")
     except SettingError as error:
-        return wrong(_NAME, str(error), "correct sources, or the schema")
-    return well(_NAME, f"{topic}: {_fits(feed.mapping, dtypes)}")
+        return wrong(_NAME, str(error), "correct sources, or the schema"), ()
+    return well(_NAME, f"{topic}: {_fits(feed.mapping, dtypes)}"), feed.mapping.names(dtypes)
 
 
 def _fits(mapping: Mapping, dtypes: dict[str, pl.DataType]) -> str:
