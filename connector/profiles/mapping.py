@@ -162,15 +162,10 @@ class Mapping:
             ROW, ASSIGNMENT, OFFSET, *_texts(pairs, changes.schema), *self.stand_ins.marks(changes, list(pairs))
         )
         rows = rows.with_columns(_cleaned(name, self.unsafe_text) for name in pairs)
-        refused = bad_ids(rows, str(self.id))
         texts = may_hold_separators(pairs, changes.schema)
-        if self.unsafe_text is UnsafeText.DEAD_LETTER:
-            refused = refused.vstack(unsafe(rows, texts))
         long = suspects(rows, texts)
-        if long and self.long_values is LongValues.DEAD_LETTER:
-            refused = refused.vstack(too_long(rows, long))
+        refused = self._refused(rows, texts, long)
         if refused.height:
-            refused = refused.unique(subset=ROW, keep="first", maintain_order=True).sort(ROW)
             rows = rows.filter(~pl.col(ROW).is_in(refused[ROW].implode()))
         rows, over = kept(rows, long, self.long_values)
         rows, counts = self.stand_ins.complete(rows, {name: pairs[name] for name in self._known(changes.schema)})
@@ -188,8 +183,17 @@ class Mapping:
 
     def _computed(self, changes: pl.DataFrame) -> tuple[pl.DataFrame, int]:
         """Changes that `where` is true of, with the columns of expressions; and how many records it left out."""
-        kept, filtered = judged(changes, self.where)
-        return with_values(kept, self._sources), filtered
+        counting, filtered = judged(changes, self.where)
+        return with_values(counting, self._sources), filtered
+
+    def _refused(self, rows: pl.DataFrame, texts: abc.Sequence[str], long: abc.Sequence[str]) -> pl.DataFrame:
+        """What becomes dead letters, each record once and for the worst of its faults."""
+        refused = bad_ids(rows, str(self.id))
+        if self.unsafe_text is UnsafeText.DEAD_LETTER:
+            refused = refused.vstack(unsafe(rows, texts))
+        if long and self.long_values is LongValues.DEAD_LETTER:
+            refused = refused.vstack(too_long(rows, long))
+        return refused.unique(subset=ROW, keep="first", maintain_order=True).sort(ROW) if refused.height else refused
 
     def _attributes_in(self, dtypes: abc.Mapping[str, pl.DataType]) -> abc.Mapping[str, str]:
         """The column of each attribute; with `all`, what an id is made of is not sent beside it."""

@@ -71,14 +71,13 @@ def make_mapping(source: SourceSettings) -> Mapping:
     attributes = (
         None if source.attributes == "all" else {name: _source(held) for name, held in source.attributes.items()}
     )
-    where = None if source.where is None else Expression.parse(source.where)
     return Mapping(
         _source(source.id),
         attributes,
         UnsafeText(source.unsafe_text),
         _stand_ins(source),
         LongValues(source.long_values),
-        where,
+        None if source.where is None else Expression.parse(source.where),
     )
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from connector.errors import BlockedError, SettingError
 from connector.profiles.expressions.expression import Expression
+from connector.profiles.limits import LongValues
 from connector.profiles.mapping import Mapped, Mapping, UnsafeText
 from connector.profiles.stand_ins import Counts, StandIns
 from connector.records import ASSIGNMENT, DELETED, ID, OFFSET, ROW, Reason, absent
@@ -123,6 +124,15 @@ def test_the_policy_for_separators_holds_for_what_is_computed(policy: UnsafeText
     expected = {UnsafeText.DEAD_LETTER: [], UnsafeText.REPLACE: [("a", "x x", "true")]}
     assert cells(mapped) == expected.get(policy, [("a", "x,x", "true")])
     assert mapped.refused["reason"].to_list() == [Reason.UNSAFE_TEXT] * (policy is UnsafeText.DEAD_LETTER)
+
+
+@pytest.mark.parametrize(("policy", "sent"), [(LongValues.CLIP, 256), (LongValues.SEND, 300)])
+def test_the_limit_of_values_holds_for_what_is_computed(policy: LongValues, sent: int) -> None:
+    """A value that an expression makes too long is counted, and clipped if the settings say so."""
+    made = mapping({"a": Expression.parse("tier || tier || tier")}, long_values=policy)
+    mapped = made.rows(changes(email=["a"], tier=["x" * 100]))
+    assert len(mapped.rows["a"][0]) == sent
+    assert mapped.long == {"a": 1}
 
 
 def test_empty_text_of_an_expression_is_null() -> None:
