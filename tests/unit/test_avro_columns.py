@@ -235,6 +235,55 @@ def test_what_the_engine_cannot_read_is_read_singly(avro: Any) -> None:
     assert reading.singly == Counter({Singly.SCHEMA: 5})
 
 
+@pytest.mark.parametrize(
+    "avro",
+    [
+        pytest.param(["null"], id="a union of null only"),
+        pytest.param([], id="a union of nothing"),
+        pytest.param({"type": "fixed", "name": "F", "size": 2**31}, id="two gigabytes"),
+        pytest.param({"type": "fixed", "name": "F", "size": -1}, id="a size below zero"),
+        pytest.param({"type": "fixed", "name": "F", "size": "3"}, id="a size that is text"),
+        pytest.param(
+            {"type": "record", "name": "N", "fields": [{"name": "n", "type": ["null"]}]}, id="inside a record"
+        ),
+    ],
+)
+@pytest.mark.parametrize("engine", ENGINES)
+def test_an_engine_takes_a_schema_or_is_unfit(engine: type[Engine], avro: Any) -> None:
+    """Nobody has looked at sizes and at unions without a type before: no other error comes of them."""
+    schema = _schema("long", avro)
+    for column in reachable(schema.root):
+        _readable(engine, schema, [column])
+        Reader(schema, [column], (engine,))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_schema_too_deep_for_the_stack_is_unfit(engine: type[Engine]) -> None:
+    """What could be parsed where there was room is not taken where there is less of it, and ends nothing."""
+    avro: Any = "long"
+    for level in range(60):
+        avro = {"type": "record", "name": f"R{level}", "fields": [{"name": "x", "type": avro}]}
+    schema = _schema("long", avro)
+    assert schema.layout is not None
+
+    def deeper(levels: int) -> None:
+        if levels:
+            deeper(levels - 1)
+        else:
+            Reader(schema, _columns(schema, "f0"), (engine,))
+
+    room = sys.getrecursionlimit()
+    for levels in range(room - 200, room - 100, 20):
+        deeper(levels - _depth())
+
+
+def _depth() -> int:
+    frame, depth = sys._getframe(), 0
+    while frame.f_back is not None:
+        frame, depth = frame.f_back, depth + 1
+    return depth
+
+
 class PanicException(BaseException):
     """Stands for what Rust raises."""
 
