@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 import subprocess
 import sys
 from array import array
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import nanoarrow as na
 import polars as pl
 import pytest
 
@@ -350,6 +353,9 @@ def test_a_wrong_engine_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.param([8, 0, -1, 0, 0, 2**30], id="a billion fields"),
         pytest.param([6, 1, -7, 0, 0, 0], id="a size below zero"),
         pytest.param([10, 0, -1, 0, 0, 1, 0, 0, -1, 0, 0, 0], id="an array of nothing"),
+        pytest.param([10, 0, -1, 0, 0, 1, 2, 1, -1, 0, 0, 0], id="a column of what an array holds"),
+        pytest.param([2, 0, -1, 0, 0, 1, 2, 1, -1, 0, 0, 0], id="a column inside of a number"),
+        pytest.param([8, 0, -1, 0, 0, 1] * 100_000 + [8, 0, -1, 0, 0, 0], id="a hundred thousand levels"),
     ],
 )
 def test_a_plan_that_is_none_is_refused(numbers: list[int]) -> None:
@@ -369,6 +375,28 @@ def test_the_extension_takes_binary_columns_without_null_only() -> None:
     with pytest.raises(TypeError):
         _datums.read(plan, pl.Series(["text"]).__arrow_c_stream__())
     assert _datums.read(plan, pl.Series([b"\x02", None]).__arrow_c_stream__()) is None
+    # What stands below a null may be anything, as a size below zero.
+    views = struct.pack("<i12si12s", 1, b"\x02", -(2**30), b"")
+    datums = na.c_array_from_buffers(na.binary_view(), 2, [b"\x01", views, b""], null_count=1)
+    assert _datums.read(plan, na.ArrayStream(datums).__arrow_c_stream__()) is None
+
+
+@pytest.mark.skipif(not native.INSTALLED, reason="the C extension is missing")
+def test_the_extension_takes_no_stream_twice() -> None:
+    """One that Polars has taken over is refused, and not called."""
+    from connector.avro import _datums  # noqa: PLC0415 (not there without a compiler)
+
+    @dataclass
+    class Taken:
+        stream: object
+
+        def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+            return self.stream
+
+    taken = Taken(pl.Series([b"\x02"]).__arrow_c_stream__())
+    assert len(pl.Series(taken)) == 1
+    with pytest.raises(TypeError):
+        _datums.read(_datums.plan(array("i", [2, 1, -1, 0, 0, 0]).tobytes()), taken.stream)
 
 
 CHILD = """
