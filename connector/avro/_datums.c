@@ -90,7 +90,7 @@ static int grow(struct node *node, struct plan *plan, const int32_t **at, const 
 
 struct column {
     uint8_t *valid; /* a bit for each row */
-    union {
+    union { /* NULL until there is a value, as a byte may say that a record of a thousand fields is null */
         void *values;
         uint8_t *bits;
         int64_t *longs;
@@ -105,6 +105,7 @@ struct column {
 struct batch {
     int64_t rows, room; /* as many as were read, as there is room for */
     struct column *columns;
+    void *zeros;   /* the values of columns without one */
     uint8_t *data; /* of all views: no byte of a datum is in two columns */
     int64_t size;
     int32_t count;
@@ -116,13 +117,28 @@ struct batch {
 static void free_batch(struct batch *batch) {
     for (int32_t i = 0; batch->columns && i < batch->count; i++)
         free(batch->columns[i].valid), free(batch->columns[i].values);
-    free(batch->columns), free(batch->data), free(batch->buffers), free(batch->arrays), free(batch->pointers);
+    free(batch->columns), free(batch->zeros), free(batch->data);
+    free(batch->buffers), free(batch->arrays), free(batch->pointers);
     free(batch);
 }
 
 static size_t width(enum op op) {
-    static const size_t widths[OPS] = {[LONG] = 8, [FLOAT] = 4, [DOUBLE] = 8, [BYTES] = 16, [FIXED] = 16, [DECIMAL] = 16};
+    static const size_t widths[OPS] = {[BOOLEAN] = 1, /* a bit would do */
+                                       [LONG] = 8,
+                                       [FLOAT] = 4,
+                                       [DOUBLE] = 8,
+                                       [BYTES] = sizeof(struct view),
+                                       [FIXED] = sizeof(struct view),
+                                       [DECIMAL] = sizeof(__int128)};
     return widths[op];
+}
+
+enum { WIDEST = sizeof(__int128) };
+
+/* Zeros, so that nothing has to be written where a row is null. */
+static int allot(struct column *column, const struct batch *batch, enum op op) {
+    column->values = calloc((size_t)batch->room + 1, width(op));
+    return column->values != NULL;
 }
 
 static struct batch *new_batch(const struct plan *plan, int64_t rows, int64_t bytes) {
@@ -136,13 +152,13 @@ static struct batch *new_batch(const struct plan *plan, int64_t rows, int64_t by
     batch->arrays = calloc(count + 1, sizeof *batch->arrays);
     batch->pointers = calloc(count + 1, sizeof *batch->pointers);
     batch->data = malloc((size_t)bytes + 1);
-    int whole = batch->columns && batch->buffers && batch->arrays && batch->pointers && batch->data;
+    batch->zeros = calloc((size_t)rows + 1, WIDEST);
+    int whole =
+        batch->columns && batch->buffers && batch->arrays && batch->pointers && batch->data && batch->zeros;
     for (size_t i = 0; whole && i < count; i++) {
         struct column *column = &batch->columns[i];
         column->valid = malloc(bits);
-        column->values = plan->ops[i] == BOOLEAN ? calloc(bits, 1) : malloc(((size_t)rows + 1) * width(plan->ops[i]));
-        whole = column->valid && column->values;
-        if (whole)
+        if ((whole = column->valid != NULL))
             memset(column->valid, 0xFF, bits);
     }
     if (whole)
@@ -210,12 +226,10 @@ static int put_decimal(__int128 *value, const uint8_t *bytes, int64_t size) {
     return 1;
 }
 
-static void put_nulls(struct batch *batch, const struct plan *plan, int32_t first, int32_t end) {
+static void put_nulls(struct batch *batch, int32_t first, int32_t end) {
     int64_t row = batch->rows;
     for (int32_t i = first; i < end; i++) {
         struct column *column = &batch->columns[i];
-        size_t size = width(plan->ops[i]);
-        memset((uint8_t *)column->values + (size_t)row * size, 0, size);
         column->valid[row / 8] &= (uint8_t)~(1 << row % 8);
         column->nulls++;
     }
@@ -228,8 +242,8 @@ static int take_union(struct batch *batch, const struct plan *plan, const struct
     if (!take_long(cursor, &index) || index < 0 || index >= node->count)
         return 0;
     const struct node *branch = &node->children[index];
-    put_nulls(batch, plan, node->first, branch->first);
-    put_nulls(batch, plan, branch->end, node->end);
+    put_nulls(batch, node->first, branch->first);
+    put_nulls(batch, branch->end, node->end);
     return take(batch, plan, branch, cursor);
 }
 
@@ -257,6 +271,8 @@ static int take(struct batch *batch, const struct plan *plan, const struct node 
     int64_t row = batch->rows, number, size;
     const uint8_t *bytes;
     struct column *column = node->column < 0 ? NULL : &batch->columns[node->column];
+    if (column && !column->values && !allot(column, batch, node->op))
+        return 0;
     switch (node->op) {
     case NOTHING:
         return 1;
@@ -357,7 +373,7 @@ static PyObject *new_array(struct batch *batch, const struct plan *plan) {
         const void **buffers = batch->buffers[i];
         int views = plan->ops[i] == BYTES || plan->ops[i] == FIXED;
         buffers[0] = column->nulls ? column->valid : NULL;
-        buffers[1] = column->values;
+        buffers[1] = column->values ? column->values : batch->zeros;
         buffers[2] = batch->data;
         buffers[3] = &batch->size; /* the sizes of the buffers of views */
         batch->arrays[i] = (struct ArrowArray){.length = batch->rows,

@@ -399,26 +399,45 @@ def test_the_extension_takes_no_stream_twice() -> None:
         _datums.read(_datums.plan(array("i", [2, 1, -1, 0, 0, 0]).tobytes()), taken.stream)
 
 
-CHILD = """
+MEASURED = """
 import polars as pl, resource, sys
 from tests.unit.test_avro_columns import _schema, _columns
 from connector.avro.reading import Reader
-schema = _schema({"type": "array", "items": {"type": "array", "items": "long"}}, "string")
-# Each claims 2**31 - 1 lists, and finds one in every byte of zero that follows, up to the end of the part.
-bad = b"\\xfe\\xff\\xff\\xff\\x0f"
-datums = pl.Series([bad, *[b"\\x00" + b"\\xd0\\x0f" + b"\\x00" * 1000] * 80_000], dtype=pl.Binary)
+{made}
 resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-reading = Reader(schema, _columns(schema, "f0")).read(datums)
-assert [index for index, _ in reading.rows.faults] == [0], reading.rows.faults[:3]
+reading = Reader(schema, wanted).read(datums)
+assert [index for index, _ in reading.rows.faults] == faults, reading.rows.faults[:3]
 sys.stdout.write(str((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024))
+"""
+CLAIM = """
+schema = _schema({"type": "array", "items": {"type": "array", "items": "long"}}, "string")
+# Each claims 2**31 - 1 lists, and finds one in every byte of zero that follows, up to the end of the part.
+bad, faults = b"\\xfe\\xff\\xff\\xff\\x0f", [0]
+datums = pl.Series([bad, *[b"\\x00" + b"\\xd0\\x0f" + b"\\x00" * 1000] * 80_000], dtype=pl.Binary)
+wanted = _columns(schema, "f0")
+"""
+NULLS = """
+fields = [{"name": f"x{at}", "type": "string"} for at in range(1_000)]
+schema = _schema(["null", {"type": "record", "name": "Wide", "fields": fields}], "long")
+wanted, faults = _columns(schema, "f1", *(f"f0.x{at}" for at in range(1_000))), []
+datums = pl.Series([b"\\x00\\x02"] * 30_000, dtype=pl.Binary)
 """
 
 
-def test_a_claim_takes_no_more_memory_than_its_part() -> None:
-    """A datum that claims everything after it is found out within 4 MB of its neighbours: bounded memory and time."""
+@pytest.mark.parametrize(
+    ("made", "most_mb"),
+    [
+        # 4 MB parts take 51, all at once 875.
+        pytest.param(CLAIM, 150, id="a datum that claims everything after it"),
+        # Columns of nulls only take 16, those with room for values 470.
+        pytest.param(NULLS, 100, id="a byte that says that a thousand fields are null"),
+    ],
+)
+def test_a_byte_takes_no_more_memory_than_its_part(made: str, most_mb: int) -> None:
+    """What a few bytes claim is found out within 4 MB of their neighbours, or takes none: bounded memory and time."""
     run = subprocess.run(
-        [sys.executable, "-c", CHILD],
+        [sys.executable, "-c", MEASURED.replace("{made}", made)],
         env={"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
@@ -426,4 +445,4 @@ def test_a_claim_takes_no_more_memory_than_its_part() -> None:
         check=False,
     )
     assert run.returncode == 0, run.stderr
-    assert int(run.stdout) < 150, "megabytes; 4 MB parts take 51, all at once 875"
+    assert int(run.stdout) < most_mb
