@@ -114,7 +114,7 @@ class Reader:
 def _ready(schema: Schema, columns: Sequence[Column], engines: Engines) -> Iterator[Engine]:
     if schema.layout is not None:
         for engine in engines:
-            with contextlib.suppress(Unfit):
+            with contextlib.suppress(Unfit, RecursionError):  # where the schema was parsed there was more room
                 yield engine(schema.layout, columns)
 
 
