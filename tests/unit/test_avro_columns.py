@@ -320,6 +320,26 @@ def test_an_engine_that_panics_is_used_no_more(error: BaseException, monkeypatch
     assert len(calls) == 2
 
 
+def test_where_an_engine_fails_the_next_one_reads() -> None:
+    """The one that failed is not asked again, and nothing is read singly while there is another."""
+    calls = []
+
+    class Failing:
+        def __init__(self, *_: object) -> None: ...
+
+        def read(self, datums: pl.Series) -> list[pl.Series]:
+            calls.append(len(datums))
+            raise EngineError("MemoryError")
+
+    schema = _schema("string")
+    reader = Reader(schema, _columns(schema, "f0"), (Failing, Columns))
+    for _ in range(2):
+        reading = reader.read(pl.Series([b"\x02a"] * 3, dtype=pl.Binary))
+        assert reading.rows.columns[0].to_list() == ["a"] * 3
+        assert not reading.singly
+    assert calls == [3]
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_the_engine_proves_itself(engine: type[Engine]) -> None:
     """With the versions that are installed the self-test passes."""
