@@ -16,7 +16,7 @@ import struct
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -80,16 +80,26 @@ async def serve(address: str, topic: str, given: argparse.Namespace) -> dict[str
     return figures
 
 
+def _first_s(sink: Sink, setting: Setting, folder: str) -> float:
+    """Seconds from the start of a command to its first batch; an event is in the topic already."""
+    sink.first, began = None, time.monotonic()
+    with running(setting, folder):
+        while sink.first is None:
+            time.sleep(0.01)
+    return sink.first - began
+
+
 def measure(sink: Sink, address: str, topic: str, target: str, given: argparse.Namespace) -> dict[str, float]:
     """Runs the command and gives the figures in seconds, the last one in cores."""
     _write(address, topic, [time.time()])
-    setting = Setting(address, topic, target, SCHEMA, "customer_id", ATTRIBUTES, max_age=f"{given.age}s")
+    setting = Setting(address, topic, target, SCHEMA, "customer_id", ATTRIBUTES, max_age="1s")
     with tempfile.TemporaryDirectory() as folder:
-        began = time.monotonic()
-        with running(setting, folder) as (process, _):
+        # The first one waits some seconds more: new brokers make the topic of the groups' offsets.
+        _, *starts = [_first_s(sink, setting, folder) for _ in range(1 + given.starts)]
+        sink.first = None
+        with running(replace(setting, max_age=f"{given.age}s"), folder) as (process, _):
             while sink.first is None:
                 time.sleep(0.01)
-            first_s = sink.first - began
             time.sleep(5)
             used, at = _cpu_s(process.pid), time.monotonic()
             time.sleep(given.idle)
@@ -104,7 +114,8 @@ def measure(sink: Sink, address: str, topic: str, target: str, given: argparse.N
         raise RuntimeError(f"{len(sink.waited_s)} rows came, not {expected}")
     percentiles = statistics.quantiles(sink.waited_s, n=1000)
     return {
-        "start to the first accepted batch": first_s,
+        "start to the first batch, max_age 1 s: median": statistics.median(starts),
+        "longest of the starts": max(starts),
         "from Kafka to acceptance: median": percentiles[499],
         "p99": percentiles[989],
         "longest": max(sink.waited_s),
@@ -153,6 +164,7 @@ def main() -> None:
     parser.add_argument("--rate", type=int, default=1_000, help="events a second; default: 1,000")
     parser.add_argument("--seconds", type=int, default=60, help="of the stream; default: 60")
     parser.add_argument("--idle", type=int, default=20, help="seconds of nothing to do; default: 20")
+    parser.add_argument("--starts", type=int, default=5, help="to measure; default: 5")
     parser.add_argument("--age", type=int, default=10, help="window.max_age in seconds; default: 10")
     given = parser.parse_args()
     with brokers.kafka(given.bootstrap_servers) as address, brokers.topic(address) as topic:

@@ -10,7 +10,7 @@ In reading order:
 - `records`, `errors`, `telemetry`: what travels, what can go wrong, what is told
 - `kafka/`: the consumer on its own thread, the ledger of offsets, dead letters, an embedded broker
 - `avro/`: framing, registry, writer schemas, datums to columns; `avro/shapes/`: the row inside a tool's envelope
-- `profiles/`: a change to a row, rows to a window; no I/O
+- `profiles/`: a change to a row, rows to a window; no I/O; `profiles/expressions/`: what `where` and `value` say
 - `target/`: the batch body, Target's answer, the call budget, delivery, following
 - `service/`: settings, command line, health, metrics, logs; puts the parts together
 - `simulator/`: a faithful Target for demos and tests

@@ -126,6 +126,7 @@ class Feed:
         else:
             skipped["tombstone"] += changes.tombstones.height
         skipped["delete"] += sum(one.skipped for one in ruled)
+        skipped["filtered"] += sum(one.filtered for one in mapped)
         nothing = pl.DataFrame(schema={ASSIGNMENT: pl.UInt32})
         # Records that became several rows stay together, and in their order.
         rows = (

@@ -31,6 +31,7 @@ _ABSENT = "#absent "
 SKIPPED = (
     "tombstone",  # no value, and a setting says so
     "delete",  # a setting says so
+    "filtered",  # the setting `where` is not true of it
     "empty",  # no attribute has a value
     "truncate",  # Debezium: a whole table was emptied, which says nothing of any row
     "message",  # Debezium: an application's message in PostgreSQL's log

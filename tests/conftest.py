@@ -11,6 +11,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from connector.kafka.drain import PLUGIN
 from tests.cluster import Cluster
@@ -19,6 +20,11 @@ from tests.readers import CHOICE
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
+
+
+# How long an example takes says nothing on a machine that runs several files at a time.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 
 
 def _skip_if(why_not: str | None) -> None:

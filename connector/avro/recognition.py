@@ -1,12 +1,13 @@
 """What records look like that are not framed as the settings say: one line for whoever has to correct them.
 
-Only ever told to a human, by `check` and with the brake's reason: nothing is read by it, as the bytes of one framing
-may be a datum of another. Pure.
+Only ever told to a human, by `check`, by `init` and with the brake's reason: nothing is read by it, as the bytes of one
+framing may be a datum of another. Pure.
 """
 
 from __future__ import annotations
 
 import json
+import unicodedata
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
@@ -40,14 +41,36 @@ def looks_like(values: Sequence[bytes], headers: Sequence[Mapping[str, bytes | N
         values: some of one topic, not empty.
         headers: of each of them.
     """
-    if _most(len(value) > _TAIL and value[0] == 0 and _is_json(value[_TAIL:]) for value in values):
+    if _holds_json(values):
         return "Confluent's framing with JSON in it, not Avro"
-    for framing, text in _FRAMINGS:
-        if _framed(framing, values, headers):
-            return text
+    if (framing := recognise(values, headers)) is not None:
+        return dict(_FRAMINGS)[framing]
     if _most(value.startswith(_CONTAINER) for value in values):
         return "whole Avro files, one a record, which no framing reads"
     return "JSON, not Avro" if _most(map(_is_json, values)) else None
+
+
+def recognise(values: Sequence[bytes], headers: Sequence[Mapping[str, bytes | None]]) -> Framing | None:
+    """Give the framing that these records seem to have; None if none known, or if they hold no Avro.
+
+    An id of 4 bytes may be Confluent's or Apicurio's: it is called Confluent's. One of 8 bytes is called
+    `APICURIO_LONG`, of whichever kind it is. Arguments as for `looks_like`.
+    """
+    if _holds_json(values):
+        return None
+    return next((framing for framing, _ in _FRAMINGS if _framed(framing, values, headers)), None)
+
+
+def _holds_json(values: Sequence[bytes]) -> bool:
+    return _most(len(value) > _TAIL and value[0] == 0 and _is_json(value[_TAIL:]) for value in values)
+
+
+def is_text(value: bytes) -> bool:
+    """Whether it is UTF-8 without control characters, which no text for people holds, nor an id may."""
+    try:
+        return not any(unicodedata.category(char) == "Cc" for char in value.decode())
+    except UnicodeDecodeError:
+        return False
 
 
 def _framed(framing: Framing, values: Sequence[bytes], headers: Sequence[Mapping[str, bytes | None]]) -> bool:

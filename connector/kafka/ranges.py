@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
 
 from connector.errors import FatalError
+from connector.kafka.causes import Causes
 from connector.kafka.properties import alone
 from connector.records import Partition
 
@@ -44,8 +45,10 @@ class Ranges:
             committed: whether only records of committed transactions are given.
         """
         self.reached: dict[Partition, int] = {}
+        self._causes = Causes()
         isolation = "read_committed" if committed else "read_uncommitted"
-        self._consumer = Consumer(alone(properties, name) | {"isolation.level": isolation})
+        own = {"isolation.level": isolation, "logger": self._causes.logger}
+        self._consumer = Consumer(alone(properties, name) | own)
 
     def __enter__(self) -> Self:
         return self
@@ -63,8 +66,8 @@ class Ranges:
         """
         try:
             topics = self._consumer.list_topics(timeout=CALL_TIMEOUT_S).topics
-        except KafkaException as error:
-            raise _no_answer(error) from None
+        except KafkaException:
+            raise self._no_answer() from None
         return {name: len(topic.partitions) for name, topic in topics.items() if topic.error is None}
 
     def bounds(self, partitions: Iterable[Partition]) -> dict[Partition, tuple[int, int]]:
@@ -78,8 +81,8 @@ class Ranges:
                 partition: self._consumer.get_watermark_offsets(TopicPartition(*partition), timeout=CALL_TIMEOUT_S)
                 for partition in partitions
             }
-        except KafkaException as error:
-            raise _no_answer(error) from None
+        except KafkaException:
+            raise self._no_answer() from None
         return found
 
     def first_since(self, partitions: Iterable[Partition], since_ms: int) -> dict[Partition, int | None]:
@@ -91,8 +94,8 @@ class Ranges:
         asked = [TopicPartition(*partition, since_ms) for partition in partitions]
         try:
             found = self._consumer.offsets_for_times(asked, timeout=CALL_TIMEOUT_S) if asked else []
-        except KafkaException as error:
-            raise _no_answer(error) from None
+        except KafkaException:
+            raise self._no_answer() from None
         return {
             Partition(one.topic, one.partition): None if one.offset in {OFFSET_END, -1} else one.offset for one in found
         }
@@ -113,12 +116,16 @@ class Ranges:
             messages = self._consumer.consume(AT_ONCE, POLL_S)
             heard_at = time.monotonic() if messages else heard_at
             if time.monotonic() - heard_at > SILENCE_S:
-                raise FatalError(f"nothing came of {_named(left)} for {SILENCE_S:.0f} s; see kafka.bootstrap_servers")
+                raise FatalError(f"nothing came of {_named(left)} for {SILENCE_S:.0f} s: {self._causes.taken()}")
             for message in messages:
                 partition = Partition(message.topic(), message.partition())  # type: ignore[arg-type]
                 if partition in left and self._goes_on(message, partition, left):
                     yield message
         self._consumer.unassign()
+
+    def _no_answer(self) -> FatalError:
+        self._consumer.poll(0)  # its log comes with it, and holds the cause
+        return FatalError(f"Kafka does not answer: {self._causes.taken()}")
 
     def _goes_on(self, message: Message, partition: Partition, left: dict[Partition, int]) -> bool:
         """Whether the message is within its range; strikes out the partition at its end."""
@@ -134,10 +141,6 @@ class Ranges:
             return True
         self._consumer.pause([TopicPartition(*partition)])
         return offset < left.pop(partition)
-
-
-def _no_answer(error: KafkaException) -> FatalError:
-    return FatalError(f"Kafka does not answer ({error.args[0].str()}); see kafka.bootstrap_servers")
 
 
 def _named(partitions: Iterable[Partition]) -> str:

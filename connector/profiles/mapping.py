@@ -16,27 +16,21 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from connector.errors import BlockedError, SettingError
+from connector.profiles.computed import column_of, judged, paths_of, with_values
+from connector.profiles.expressions.tree import ExpressionError
 from connector.profiles.limits import LongValues, kept, suspects, too_long
+from connector.profiles.refusals import SEPARATORS, bad_ids, may_hold_separators, unsafe
 from connector.profiles.stand_ins import OTHERS, StandIns
 from connector.profiles.text import branches, is_union, text, unsupported
-from connector.records import ASSIGNMENT, DELETED, ID, OFFSET, ROW, Reason, is_absence
+from connector.records import ASSIGNMENT, DELETED, ID, OFFSET, ROW, is_absence
 
 if TYPE_CHECKING:
     from collections import abc
 
-    from polars._typing import SchemaDict
-
+    from connector.profiles.expressions.expression import Expression
     from connector.profiles.stand_ins import Counts
 
-# The documents give 60, 128 and 256 for an id; 128 satisfies all that are current (Adobe's limits page says 256,
-# at.js getOffers 128). Names: 128 (the same page).
-MAX_ID_CHARS: Final = 128
-MAX_NAME_CHARS: Final = 128
-
-# `+` and `/` cannot be sent in an id at all, encoded or not (AdobeDocs bulk-profile-update-api.md); a comma or a
-# line end would shift the row if Target decodes before it splits; other control characters match no page's id.
-_FORBIDDEN_IN_ID: Final = r"[+/,\p{Cc}]"
-_SEPARATORS: Final = r"[,\r\n]"
+MAX_NAME_CHARS: Final = 128  # Adobe's limits page
 
 # Target shows a bulk attribute `x` as `profile.x`, so these would be its own (AdobeDocs variables-profiles-parameters-
 # methods.md) or the key column of the file.
@@ -53,7 +47,6 @@ _RESERVED: Final = frozenset(
         "firstSessionStart",
     }
 )
-_REFUSED: Final[SchemaDict] = {ROW: pl.UInt32, "reason": pl.String, "detail": pl.String}
 _NAMES_SHOWN: Final = 10
 
 
@@ -76,6 +69,7 @@ class Mapped:
         partial: there may be a change that says nothing of some attribute, so that the older value stands.
         counts: what the stand-ins came to.
         long: how many values over Target's limit the rows had, by attribute; clipped by now if the mapping says so.
+        filtered: how many records `where` left out.
     """
 
     rows: pl.DataFrame
@@ -83,6 +77,7 @@ class Mapped:
     partial: bool
     counts: Counts
     long: abc.Mapping[str, int]
+    filtered: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,23 +85,26 @@ class Mapping:
     """Which field of a change is the profile's id, and which become which attributes.
 
     Attributes:
-        id: dotted path of the id.
-        attributes: path by Target's name; None takes every field but the id, under its path as the name.
+        id: dotted path of the id, or the expression that makes it.
+        attributes: path, or expression, by Target's name; None takes every field but those of the id, under its path as
+            the name.
         unsafe_text: what to do with separators inside a value.
         stand_ins: what is sent for a delete and for a null.
         long_values: what to do with a value that is over Target's limit.
+        where: the predicate that a change must meet; None for all of them.
     """
 
-    id: str
-    attributes: abc.Mapping[str, str] | None
+    id: str | Expression
+    attributes: abc.Mapping[str, str | Expression] | None
     unsafe_text: UnsafeText = UnsafeText.DEAD_LETTER
     stand_ins: StandIns = field(default_factory=StandIns)
     long_values: LongValues = LongValues.SEND
+    where: Expression | None = None
 
     @property
     def paths(self) -> abc.Sequence[str] | None:
         """What the decoder must give, each path once; None for everything."""
-        return None if self.attributes is None else list(dict.fromkeys([self.id, *self.attributes.values()]))
+        return None if self.attributes is None else self._named
 
     def check(self, dtypes: abc.Mapping[str, pl.DataType], where: str) -> None:
         """Hold the mapping against a schema, as the newest one at start.
@@ -118,12 +116,16 @@ class Mapping:
         Raises:
             SettingError: the first thing that does not fit, with the remedy.
         """
-        for path in self.paths or [self.id]:
+        for path in self._named:
             if path not in dtypes:
                 raise SettingError(f"{where}: {_missing(path, dtypes)}")
-        if misfit := self._misfit(dtypes):
+        try:
+            held = self._computed(pl.DataFrame(schema={ROW: pl.UInt32, **dtypes}))[0].schema
+        except ExpressionError as error:
+            raise SettingError(f"{where}: {error}") from None
+        if misfit := self._misfit(held):
             raise SettingError(f"{where}: {misfit}")
-        names = self._attributes_in(dtypes)
+        names = self._attributes_in(held)
         for name in self.stand_ins.takes:
             if name not in names and name != OTHERS:
                 near = difflib.get_close_matches(name, names, n=1)
@@ -146,40 +148,69 @@ class Mapping:
         Raises:
             BlockedError: this schema lacks the id, or has an attribute that cannot be sent.
         """
-        if self.id not in changes.columns:
+        if missing := [path for path in paths_of(self.id) if path not in changes.columns]:
             # Which fields it has instead is not known here: of those not wanted there are no columns.
-            raise BlockedError(f"{where}: the schema has no field `{self.id}`, which the id needs")
+            raise BlockedError(f"{where}: the schema has no field `{missing[0]}`, which the id needs")
+        try:
+            changes, filtered = self._computed(changes)
+        except ExpressionError as error:
+            raise BlockedError(f"{where}: {error}") from None
         if misfit := self._misfit(changes.schema):
             raise BlockedError(f"{where}: {misfit}")
-        pairs = {ID: self.id, **self._attributes_in(changes.schema)}
+        pairs = {ID: column_of(ID, self.id), **self._attributes_in(changes.schema)}
         rows = changes.select(
             ROW, ASSIGNMENT, OFFSET, *_texts(pairs, changes.schema), *self.stand_ins.marks(changes, list(pairs))
         )
         rows = rows.with_columns(_cleaned(name, self.unsafe_text) for name in pairs)
-        refused = _bad_ids(rows, self.id)
-        texts = _may_hold_separators(pairs, changes.schema)
-        if self.unsafe_text is UnsafeText.DEAD_LETTER:
-            refused = refused.vstack(_unsafe(rows, texts))
+        texts = may_hold_separators(pairs, changes.schema)
         long = suspects(rows, texts)
-        if long and self.long_values is LongValues.DEAD_LETTER:
-            refused = refused.vstack(too_long(rows, long))
+        refused = self._refused(rows, texts, long)
         if refused.height:
-            refused = refused.unique(subset=ROW, keep="first", maintain_order=True).sort(ROW)
             rows = rows.filter(~pl.col(ROW).is_in(refused[ROW].implode()))
         rows, over = kept(rows, long, self.long_values)
-        known = {name: path for name, path in pairs.items() if path in changes.columns and name != ID}
-        rows, counts = self.stand_ins.complete(rows, known)
-        return Mapped(rows, refused, any(map(is_absence, changes.columns)), counts, long=over)
+        rows, counts = self.stand_ins.complete(rows, {name: pairs[name] for name in self._known(changes.schema)})
+        return Mapped(rows, refused, any(map(is_absence, changes.columns)), counts, over, filtered)
+
+    @property
+    def _sources(self) -> abc.Mapping[str, str | Expression]:
+        return {ID: self.id, **(self.attributes or {})}
+
+    @property
+    def _named(self) -> list[str]:
+        """Every path that the settings name, once."""
+        made_of = [path for source in self._sources.values() for path in paths_of(source)]
+        return list(dict.fromkeys([*made_of, *(self.where.paths if self.where else ())]))
+
+    def _computed(self, changes: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+        """Changes that `where` is true of, with the columns of expressions; and how many records it left out."""
+        counting, filtered = judged(changes, self.where)
+        return with_values(counting, self._sources), filtered
+
+    def _refused(self, rows: pl.DataFrame, texts: abc.Sequence[str], long: abc.Sequence[str]) -> pl.DataFrame:
+        """What becomes dead letters, each record once and for the worst of its faults."""
+        refused = bad_ids(rows, str(self.id))
+        if self.unsafe_text is UnsafeText.DEAD_LETTER:
+            refused = refused.vstack(unsafe(rows, texts))
+        if long and self.long_values is LongValues.DEAD_LETTER:
+            refused = refused.vstack(too_long(rows, long))
+        return refused.unique(subset=ROW, keep="first", maintain_order=True).sort(ROW) if refused.height else refused
 
     def _attributes_in(self, dtypes: abc.Mapping[str, pl.DataType]) -> abc.Mapping[str, str]:
+        """The column of each attribute; with `all`, what an id is made of is not sent beside it."""
         if self.attributes is not None:
-            return self.attributes
-        return {path: path for path in _paths_in(dtypes) if path != self.id}
+            return {name: column_of(name, source) for name, source in self.attributes.items()}
+        return {path: path for path in _paths_in(dtypes) if path not in paths_of(self.id)}
+
+    def _known(self, dtypes: abc.Mapping[str, pl.DataType]) -> abc.Iterator[str]:
+        """The attributes of which the writer's schema has all that they are made of: their nulls are said."""
+        sources = self.attributes or {name: name for name in self._attributes_in(dtypes)}
+        return (name for name, source in sources.items() if all(path in dtypes for path in paths_of(source)))
 
     def _misfit(self, dtypes: abc.Mapping[str, pl.DataType]) -> str | None:
         """The first type or name that does not fit; a path without a type is passed over."""
-        if not is_id(dtypes[self.id]):
-            reason = unsupported(dtypes[self.id]) or f"is of type {dtypes[self.id]}"
+        held = dtypes[column_of(ID, self.id)]
+        if not is_id(held):
+            reason = unsupported(held) or f"is of type {held}"
             return f"the id `{self.id}` {reason}; an id must be text, an enum or a whole number"
         for name, path in self._attributes_in(dtypes).items():
             if problem := check_name(name):
@@ -245,43 +276,5 @@ def _cleaned(name: str, unsafe_text: UnsafeText) -> pl.Expr:
     kept: pl.Expr = pl.when(pl.col(name) != "").then(pl.col(name))
     # An id with a separator is refused whatever the policy: the profile `a,b` must not become the profile `a b`.
     if unsafe_text is UnsafeText.REPLACE and name != ID:
-        kept = kept.str.replace_all(rf"\r\n|{_SEPARATORS}", " ")
+        kept = kept.str.replace_all(rf"\r\n|{SEPARATORS}", " ")
     return kept.alias(name)
-
-
-def _bad_ids(rows: pl.DataFrame, path: str) -> pl.DataFrame:
-    held = pl.col(ID)
-    checks = (
-        (held.is_null(), Reason.ID_MISSING, "is null or empty"),
-        (held.str.len_chars() > MAX_ID_CHARS, Reason.ID_TOO_LONG, f"has more than {MAX_ID_CHARS} characters"),
-        (held.str.contains(_FORBIDDEN_IN_ID), Reason.ID_FORBIDDEN, "holds `+`, `/`, a comma or a control character"),
-    )
-    # Most often all is well, which can be seen for all rows together in a third of the time.
-    suspect = (held.null_count() > 0) | (held.str.len_chars().max() > MAX_ID_CHARS) | _any_holds(held, _FORBIDDEN_IN_ID)
-    if not rows.select(suspect).item():
-        return pl.DataFrame(schema=_REFUSED)
-    return pl.concat(
-        rows.filter(bad).select(ROW, reason=pl.lit(reason.value), detail=pl.lit(f"the id `{path}` {what}"))
-        for bad, reason, what in checks
-    )
-
-
-def _any_holds(column: pl.Expr, pattern: str) -> pl.Expr:
-    """Whether any text of a column holds a character: of one long text this is known in half the time."""
-    return column.str.join("").str.contains(pattern)
-
-
-def _may_hold_separators(pairs: abc.Mapping[str, str], dtypes: abc.Mapping[str, pl.DataType]) -> abc.Sequence[str]:
-    held = {name: dtypes[path] for name, path in pairs.items() if path in dtypes and name != ID}
-    return [name for name, dtype in held.items() if not (dtype.is_numeric() or dtype.is_temporal())]
-
-
-def _unsafe(rows: pl.DataFrame, names: abc.Sequence[str]) -> pl.DataFrame:
-    held = rows.select(_any_holds(pl.col(name), _SEPARATORS).alias(name) for name in names)
-    names = [name for name in names if held[name].item()]
-    if not names:
-        return pl.DataFrame(schema=_REFUSED)
-    flags = rows.select(ROW, *(pl.col(name).str.contains(_SEPARATORS) for name in names))
-    listed = pl.concat_str((pl.when(name).then(pl.lit(name)) for name in names), separator=", ", ignore_nulls=True)
-    detail = pl.concat_str(pl.lit("a comma, CR or LF in "), listed)
-    return flags.filter(pl.any_horizontal(names)).select(ROW, reason=pl.lit(Reason.UNSAFE_TEXT.value), detail=detail)

@@ -29,6 +29,7 @@ from connector.service.demo.simulated_target import simulate
 from connector.service.demo.stage import MAX_ENVELOPED_EVENTS, MAX_EVENTS, MIN_CUSTOMERS
 from connector.service.init.command import init
 from connector.service.options import Config  # noqa: TC001 (typer reads the annotations)
+from connector.service.preview.command import preview
 from connector.service.secret_files import read_secret
 from connector.service.settings_watch import SettingsWatch
 from connector.simulator.account import SimulatorOptions
@@ -48,6 +49,7 @@ app = typer.Typer(
 app.add_typer(dead_letters.app)
 app.command()(init)
 app.command()(check)
+app.command()(preview)
 app.command()(asking.status)
 app.command()(asking.unblock)
 

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from connector.avro.stores import SchemaStore
     from connector.feeds import Feed
     from connector.kafka.topics import TopicState
-    from connector.service.sections import RegistrySettings
+    from connector.service.sections import KafkaSettings, RegistrySettings
     from connector.service.settings import Settings
     from connector.telemetry import Telemetry
 
@@ -113,7 +113,7 @@ def compose(
         dead_letters = DeadLetterTopic(consumer, settings.dead_letters.topic, settings.kafka.group_id, telemetry)
         pipeline = Pipeline(
             feeds=feeds,
-            window=_window(settings),
+            window=make_window(settings),
             delivery=target.delivery,
             ledger=ledger,
             numbers=heritage.numbers,
@@ -166,7 +166,8 @@ def _source_options(settings: Settings, consumer: dict[str, Any]) -> SourceOptio
     return SourceOptions(consumer, topics, revoke_timeout_s, extension=settings.service.extension, alongside=beside)
 
 
-def _window(settings: Settings) -> Window:
+def make_window(settings: Settings) -> Window:
+    """Make the empty window."""
     limits = Limits(settings.window.max_rows, settings.window.max_bytes, settings.window.max_age)
     return Window(
         limits,
@@ -183,12 +184,16 @@ def _brake(settings: Settings, released: int) -> Brake:
 
 
 def consumer_properties(settings: Settings) -> dict[str, Any]:
+    """All of librdkafka's properties; see `kafka_properties`."""
+    return kafka_properties(settings.kafka)
+
+
+def kafka_properties(kafka: KafkaSettings) -> dict[str, Any]:
     """All of librdkafka's properties, secrets included.
 
     Raises:
         SettingError: the file of a secret can't be used.
     """
-    kafka = settings.kafka
     secrets = {
         name: read_secret(path, f"kafka.secrets.{name}", lines=has_lines(name)) for name, path in kafka.secrets.items()
     }

@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonSchema
 
+from connector.profiles.expressions.expression import Expression
+from connector.profiles.expressions.tree import ExpressionError
 from connector.profiles.limits import MAX_VALUE_CHARS
 from connector.profiles.mapping import check_name
 from connector.service import librdkafka, topics, units
@@ -23,6 +25,8 @@ from connector.target.addresses import keeps_secrets
 MAX_BATCH_BYTES: Final = 50_000_000  # a batch must be under 50 MB (AdobeDocs profile-bulk-api.md)
 MIN_BATCH_BYTES: Final = 1_000  # less holds no row of any use
 MAX_DURATION_S: Final = 24 * 3600.0  # longer is a slip of the unit
+
+VALUE: Final = "value"  # the key of an expression in place of a path
 
 _NO_ADDRESS: Final = "is not an address; write https://host, with :port if it has one"
 
@@ -52,6 +56,38 @@ def _path_problem(path: object) -> str | None:
 
 def _path(value: str) -> str:
     refuse([_path_problem(value)])
+    return value
+
+
+def _expression_problem(value: object) -> str | None:
+    if not isinstance(value, str):
+        return "must be an expression in text; put it in quotes"
+    try:
+        Expression.parse(value)
+    except ExpressionError as error:
+        return str(error)
+    return None
+
+
+def _source_problem(value: object) -> str | None:
+    """What is wrong with the source of an attribute, or of the id: a path, or `{value: …}`."""
+    if not isinstance(value, Mapping):
+        return _path_problem(value)
+    if set(value) != {VALUE}:
+        return "must be a path, or {value: …} with an expression and nothing else"
+    return _expression_problem(value[VALUE])
+
+
+def _expression(value: str) -> str:
+    refuse([_expression_problem(value)])
+    return value
+
+
+def _id(value: object) -> object:
+    """Checked as a whole, as attributes are."""
+    refuse([_source_problem(value)])
+    if isinstance(value, Mapping) and not Expression.parse(value[VALUE]).paths:
+        raise ValueError("names no field, so all profiles would be one; name the field that tells them apart")
     return value
 
 
@@ -134,7 +170,7 @@ def _attributes(value: object) -> object:
         return value
     if not isinstance(value, Mapping) or not value:
         raise ValueError("must be a map of Target's names to paths, such as {city: address.city}, or all")
-    named = {f"{one_line(name)}: ": (check_name(str(name)), _path_problem(path)) for name, path in value.items()}
+    named = {f"{one_line(name)}: ": (check_name(str(name)), _source_problem(held)) for name, held in value.items()}
     refuse(name + problem for name, found in named.items() for problem in found if problem)
     return value
 
@@ -181,6 +217,12 @@ def _sent_problem(text: object) -> str | None:
     return None if text.strip() and text.isprintable() and "," not in text else "must be one line without a comma"
 
 
+_COMPUTED: Final = {
+    "type": "object",
+    "properties": {VALUE: {"type": "string"}},
+    "required": [VALUE],
+    "additionalProperties": False,
+}
 _ANY_WORD: Final = {"type": ["string", "number", "boolean"], "examples": ["true"]}
 Text = Annotated[str, AfterValidator(_one_line)]
 FieldPath = Annotated[str, AfterValidator(_path)]
@@ -192,7 +234,10 @@ Url = Annotated[str, AfterValidator(_url)]
 TargetUrl = Annotated[str, AfterValidator(_target_url)]
 Count = Annotated[int, BeforeValidator(_no_truth_value)]
 Share = Annotated[float, BeforeValidator(_no_truth_value)]
-Attributes = Annotated[Mapping[str, str] | Literal["all"], BeforeValidator(_attributes)]
+Condition = Annotated[str, AfterValidator(_expression)]
+Computed = Annotated[Mapping[str, str], WithJsonSchema(_COMPUTED)]
+Id = Annotated[str | Computed, BeforeValidator(_id)]
+Attributes = Annotated[Mapping[str, str | Computed] | Literal["all"], BeforeValidator(_attributes)]
 Flag = Annotated[str, BeforeValidator(_flag), WithJsonSchema(_ANY_WORD)]
 Sent = Annotated[str, AfterValidator(_sent)]
 Texts = Annotated[Mapping[str, str], BeforeValidator(_texts)]

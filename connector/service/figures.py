@@ -124,10 +124,10 @@ METRICS: Final = (
     Metric(
         "target_connector_records_skipped_total",
         "counter",
-        "Records left out by a setting (`tombstone`, `delete`), as they had nothing to say (`empty`), or as they are "
-        "about no profile (`truncate`, `message`, `transaction`, `heartbeat`).",
-        "A sudden rise of `empty`: the source no longer fills the mapped fields. `truncate`: the table's profiles stay "
-        "in Target.",
+        "Records left out by a setting (`tombstone`, `delete`; `filtered`: by `where`), as they had nothing to say "
+        "(`empty`), or as they are about no profile (`truncate`, `message`, `transaction`, `heartbeat`).",
+        "A sudden rise of `empty`: the source no longer fills the mapped fields; of `filtered`: nor those of `where`. "
+        "`truncate`: the table's profiles stay in Target.",
         labels=("why",),
     ),
     Metric(

@@ -25,7 +25,9 @@ APICURIO_ID_BYTES: Final = 4
 
 def in_key(source: SourceSettings) -> bool:
     """Whether the id of every record stands in its key."""
-    return source.id == KEY if source.key_framing == TEXT else of_key(source) and source.id.startswith(f"{KEY}.")
+    if source.key_framing == TEXT:
+        return source.id_paths == (KEY,)
+    return of_key(source) and source.id_paths[0].startswith(f"{KEY}.")
 
 
 def of_key(source: SourceSettings) -> bool:
@@ -35,7 +37,7 @@ def of_key(source: SourceSettings) -> bool:
 
 def key_path(source: SourceSettings) -> str:
     """Give the path of the id within a key that is a record; of records without a value, it is that in the row."""
-    return source.id.removeprefix(f"{KEY}.") if in_key(source) else source.id
+    return source.id_paths[0].removeprefix(f"{KEY}.") if in_key(source) else source.id_paths[0]
 
 
 def problems(source: SourceSettings) -> list[str | None]:
@@ -45,6 +47,9 @@ def problems(source: SourceSettings) -> list[str | None]:
     nobody_asks = source.key_framing != NONE and source.on_delete != "send" and not in_key(source)
     apicurio = source.apicurio_id, source.apicurio_id_bytes
     return [
+        "with key_framing an id is made of one field, as keys hold no other; leave key_framing out, or name one"
+        if source.key_framing != NONE and len(source.id_paths) > 1
+        else None,
         "framing plain needs schema_file; name the .avsc file" if wants_file and not file else None,
         "schema_file is only for the framings plain, glue and single-object; leave one out"
         if file and not (wants_file or wants_folder)
@@ -63,6 +68,6 @@ def problems(source: SourceSettings) -> list[str | None]:
         else None,
         f"key_framing {source.key_framing} means that the key is a record; write id: key. and the path of its field, "
         "or on_delete: send"
-        if of_key(source) and (nobody_asks or source.id == KEY)
+        if of_key(source) and (nobody_asks or source.id_paths == (KEY,))
         else None,
     ]

@@ -7,6 +7,7 @@ from typing import Final
 from connector.telemetry import Part, Silent
 
 ANSWER_WITHIN_S: Final = 15.0
+_WAITS: Final = "; waiting for it"  # which the service does
 
 
 class RegistryTrouble(Silent):
@@ -16,9 +17,9 @@ class RegistryTrouble(Silent):
         why: the last trouble.
     """
 
-    why = "no answer"
+    why = "the schema registry gives no answer"
 
     def trouble(self, part: Part, text: str | None) -> None:
         """See Telemetry."""
         if part is Part.REGISTRY and text is not None:
-            self.why = text
+            self.why = text.removesuffix(_WAITS)

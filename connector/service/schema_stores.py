@@ -39,6 +39,11 @@ def framing_of(source: SourceSettings) -> Framing:
     return _apicurio(source) if source.framing == "apicurio" else Framing(source.framing)
 
 
+def key_framing_of(source: SourceSettings) -> Framing:
+    """Give the framing of a source's keys, where they are Avro records."""
+    return _apicurio(source) if source.key_framing == "apicurio" else Framing.CONFLUENT
+
+
 def _apicurio(source: SourceSettings) -> Framing:
     return _APICURIO[source.apicurio_id, source.apicurio_id_bytes]
 
@@ -61,7 +66,7 @@ def keys_of(
         return None
     if registry is None:
         raise SettingError(f"registry.url: missing; key_framing {source.key_framing} needs it")
-    framing = _apicurio(source) if source.key_framing == "apicurio" else Framing.CONFLUENT
+    framing = key_framing_of(source)
     schemas = OfKeys(registry) if isinstance(registry, Registry) else registry
     paths = [framings.key_path(source)]
     return Decoder(framing=framing, schemas=schemas, paths=paths, engines=engines, telemetry=telemetry)

@@ -20,13 +20,16 @@ from connector.avro.shapes.unwrapped import Unwrapped
 from connector.feeds import Feed
 from connector.kafka.topics import reads
 from connector.profiles.deletes import OnDelete
+from connector.profiles.expressions.expression import Expression
 from connector.profiles.limits import LongValues
 from connector.profiles.mapping import Mapping, UnsafeText
 from connector.profiles.stand_ins import OTHERS, StandIns
+from connector.service.fields import VALUE
 from connector.service.framings import NONE, in_key, key_path
 from connector.service.schema_stores import framing_of, keys_of, store_of
 
 if TYPE_CHECKING:
+    from collections import abc
     from collections.abc import Sequence
 
     from connector.avro.reading import Engines
@@ -56,18 +59,30 @@ def make_feed(
     keyed = source.key_framing != NONE and source.on_delete == "send"
     return Feed(
         reads=partial(reads, source.topics),
-        decoder=KeyedDecoder(decoder, of_keys, source.id) if in_key(source) else decoder,
+        decoder=KeyedDecoder(decoder, of_keys, source.id_paths[0]) if in_key(source) else decoder,
         mapping=make_mapping(source),
         on_delete=OnDelete(source.on_delete),
-        keys=Keys(source.id, of_keys, key_path(source)) if keyed else None,
+        keys=Keys(source.id_paths[0], of_keys, key_path(source)) if keyed else None,
     )
 
 
 def make_mapping(source: SourceSettings) -> Mapping:
     """Make the mapping of a source."""
-    attributes = None if source.attributes == "all" else source.attributes
-    long_values = LongValues(source.long_values)
-    return Mapping(source.id, attributes, UnsafeText(source.unsafe_text), _stand_ins(source), long_values=long_values)
+    attributes = (
+        None if source.attributes == "all" else {name: _source(held) for name, held in source.attributes.items()}
+    )
+    return Mapping(
+        _source(source.id),
+        attributes,
+        UnsafeText(source.unsafe_text),
+        _stand_ins(source),
+        LongValues(source.long_values),
+        None if source.where is None else Expression.parse(source.where),
+    )
+
+
+def _source(given: str | abc.Mapping[str, str]) -> str | Expression:
+    return given if isinstance(given, str) else Expression.parse(given[VALUE])
 
 
 def _stand_ins(source: SourceSettings) -> StandIns:
@@ -84,7 +99,7 @@ def make_decoder(
     engines: Engines = ENGINES,
 ) -> Decoder | ShapedDecoder:
     """Make what decodes the values of a source, by its shape, without an id that stands in the key; see `make_feed`."""
-    wants = Wants(source.id, _paths_in_values(source))
+    wants = Wants(source.id_paths, _paths_in_values(source))
     shape = make_shape(source, wants)
     paths = wants.paths if shape is None else shape.paths()
     decoder = Decoder(framing=framing, schemas=schemas, paths=paths, engines=engines, telemetry=telemetry)
@@ -93,7 +108,7 @@ def make_decoder(
 
 def _paths_in_values(source: SourceSettings) -> Sequence[str] | None:
     paths = make_mapping(source).paths
-    return [path for path in paths if path != source.id] if paths is not None and in_key(source) else paths
+    return [path for path in paths if path not in source.id_paths] if paths is not None and in_key(source) else paths
 
 
 def make_shape(source: SourceSettings, wants: Wants) -> Shape | None:

@@ -11,6 +11,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from connector.avro.shapes.placeholders import UNAVAILABLE
+from connector.profiles.expressions.expression import Expression
 from connector.profiles.stand_ins import OTHERS, SENTINEL
 from connector.service import fields, framings
 from connector.service.one_line import one_line
@@ -88,12 +89,18 @@ class SourceSettings(Section):
         "key.customer_id`), or of those without a value (`on_delete: send`). `text`: the key is the id; `confluent`, "
         "`apicurio`: it is an Avro record.",
     )
-    id: fields.FieldPath = Field(
+    where: fields.Condition | None = Field(
+        default=None,
+        description="Which records count: an expression (docs/expressions.md), such as `country IN ('DE', 'AT') AND "
+        'consent`. The others are left out and counted (`why="filtered"`).',
+    )
+    id: fields.Id = Field(
         description="Path of the field that holds the profile's id; with `key_framing`, `key` (text) or a path that "
-        "begins with `key.` (Avro) leads into the key."
+        "begins with `key.` (Avro) leads into the key. Or an expression that makes it: `{value: sha256(lower(email))}`."
     )
     attributes: fields.Attributes = Field(
-        description="Target's name of each attribute and the path of its field; or `all`."
+        description="Target's name of each attribute and the path of its field, or an expression that makes it "
+        "(docs/expressions.md): `{city: address.city, source: {value: \"'crm'\"}}`; or `all`."
     )
     unsafe_text: Literal["dead_letter", "replace", "encode"] = Field(
         default="dead_letter",
@@ -124,6 +131,11 @@ class SourceSettings(Section):
         'all attributes, or by Target\'s name, with `*` for the others: `{tier: sentinel, "*": leave}`.',
     )
     sentinel: fields.Sent = Field(default=SENTINEL, description="What is sent for a null, where `on_null` says so.")
+
+    @property
+    def id_paths(self) -> tuple[str, ...]:
+        """What the id is made of; with `key_framing` exactly one path."""
+        return (self.id,) if isinstance(self.id, str) else Expression.parse(self.id[fields.VALUE]).paths
 
     @model_validator(mode="after")
     def _schema_is_given(self) -> Self:

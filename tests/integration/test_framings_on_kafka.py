@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import struct
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 
 from connector.records import Reason
 from tests.embedded.road import until
@@ -72,6 +74,7 @@ async def test_ids_stand_in_keys(tmp_path: Path, kafka: Kafka, registry: Registr
         changes = {"sources__key_framing": framing, "sources__id": "key" if framing == "text" else "key.number"}
         ended = await asyncio.to_thread(command, "check", "--config", str(it.settings(changes)))
         assert (ended.code, "id `key" in ended.out) == (0, True), ended.out
+        assert f"? key framing   1 of the newest 51 records of {it.topic} have no key" in ended.out
         async with it.member(**changes) as member:
             await until(it.arrived, seconds=60)
             await it.all_committed()
@@ -92,3 +95,52 @@ async def test_records_of_another_framing_stop_the_service_before_a_letter(
         async with it.member(**plain) as member:
             await until(lambda: any("these look like `framing: glue`" in text for text in member.told), seconds=60)
         assert member.dead == {}
+
+
+@pytest.mark.parametrize("framing", ["text", "confluent"])
+async def test_init_proposes_what_the_newest_records_tell(
+    tmp_path: Path, kafka: Kafka, registry: Registry, framing: str
+) -> None:
+    """Framing, and the id in the key where no field looks like one; with that file as it is every profile is found."""
+    async with kafka_road(kafka, registry.url, tmp_path) as it:
+        anonymous = CUSTOMER | {"fields": CUSTOMER["fields"][1:]}
+        writer = it.register(anonymous)
+        key: dict[str, Any] = {"type": "record", "name": "Key", "fields": [{"name": "number", "type": "string"}]}
+        of_key = it.register(key, f"{it.topic}-key")
+        for number in range(20):
+            profile, datum = f"key-{number}", {"version": number, "city": "Graz"}
+            named = profile.encode() if framing == "text" else of_key.value({"number": profile})
+            it.producer.produce(it.topic, writer.value(datum), key=named)
+            it.expected[profile] = {"version": str(number), "city": "Graz"}
+        it.flush()
+        output = tmp_path / "proposed.yaml"
+        asked = ["--registry", registry.url, "--bootstrap-servers", kafka.address, "--output", str(output)]
+        ended = await asyncio.to_thread(command, "init", it.topic, *asked, "--property", "client.id=init")
+        assert (ended.code, ended.err) == (0, ""), ended
+        source = yaml.safe_load(output.read_text("utf-8"))["sources"][0]
+        path = "key" if framing == "text" else "key.number"
+        assert (source["framing"], source["key_framing"], source["id"]) == ("confluent", framing, path)
+        ended = await asyncio.to_thread(command, "preview", "--json", "--config", str(output))
+        (seen,) = json.loads(ended.out)["sources"]
+        assert (seen["rows"], seen["profiles"], seen["dead_letters"]) == (20, 20, {})
+
+
+async def test_init_does_without_brokers(tmp_path: Path, registry: Registry, kafka: Kafka) -> None:
+    """Where they have no such topic it says so, and writes what the schema tells."""
+    async with kafka_road(kafka, registry.url, tmp_path) as it:
+        it.register(CUSTOMER, "no.such.topic-value")
+        asked = ["--registry", registry.url, "--bootstrap-servers", kafka.address]
+        ended = await asyncio.to_thread(command, "init", "no.such.topic", *asked)
+        assert (ended.code, "no topic no.such.topic is there" in ended.err) == (0, True)
+        assert "a guess: no record was looked at" in ended.out
+
+
+async def test_init_takes_the_schema_of_a_record(tmp_path: Path, kafka: Kafka, registry: Registry) -> None:
+    """Where the producer registers it under another subject than the topic's, and says so."""
+    async with kafka_road(kafka, registry.url, tmp_path) as it:
+        it.write_cities(it.register(CUSTOMER, f"{it.topic}-Customer"), range(5))
+        asked = ["--registry", registry.url, "--bootstrap-servers", kafka.address]
+        ended = await asyncio.to_thread(command, "init", it.topic, *asked)
+        assert (ended.code, f"the registry has no {it.topic}-value, so" in ended.err) == (0, True), ended
+        source = yaml.safe_load(ended.out)["sources"][0]
+        assert (source["id"], source["attributes"]) == ("customer_id", {"version": "version", "city": "city"})

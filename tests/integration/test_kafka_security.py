@@ -297,3 +297,21 @@ async def test_a_check_tells_why_no_broker_answers(secured: Secured) -> None:
     assert found["brokers"][0] == "wrong"
     assert "refuse the credentials; see sasl.username" in found["brokers"][1]
     assert found["Target"][0] == "well"
+
+
+async def test_a_preview_needs_only_to_read_the_topics(secured: Secured) -> None:
+    """No right on any group, nor on the dead letters; without Read on the topic it says which is missing."""
+    it = secured.road
+    it.write_cities(PLAIN, range(20))
+    config = it.settings(secured.by_scram())
+    secured.broker.allow(USER, {(TOPIC, it.topic): [AclOperation.READ]})
+    ended = await asyncio.to_thread(command, "preview", "--json", "--config", str(config))
+    assert ended.code == 0, ended
+    assert json.loads(ended.out)["sources"][0]["rows"] == 20
+    secured.broker.forbid(USER, TOPIC, it.topic)
+    secured.broker.allow(USER, {(TOPIC, it.topic): [AclOperation.DESCRIBE]})
+    ended = await asyncio.to_thread(command, "preview", "--config", str(config))
+    assert (ended.code, f"{it.topic} can't be read" in ended.err, "grant Read" in ended.err) == (1, True, True), ended
+    secured.broker.forbid(USER, TOPIC, it.topic)
+    ended = await asyncio.to_thread(command, "preview", "--config", str(config))
+    assert (ended.code, f"no topic {it.topic} is there, or may be seen" in ended.err) == (1, True), ended

@@ -119,7 +119,9 @@ def settings_with_secrets(folder: Path, kafka: Kafka, registry_url: str, url: st
         registry__username="connector",
         registry__password_file=secret(folder, "registry", PASSWORD),
         sources__topics=[topic],
-        sources__attributes={"version": "version", "note": "note"},
+        sources__where="note IS NOT NULL AND version > 0",
+        sources__id={"value": "trim(customer_id)"},
+        sources__attributes={"version": "version", "note": "note", "made": {"value": "upper(note) || customer_id"}},
         target__base_url=url,
         target__token_file=secret(folder, "token", f"{TOKEN}-of-yesterday"),
         target__calls_per_minute=50,
@@ -260,6 +262,7 @@ def test_no_secret_and_no_value_is_shown(tmp_path: Path, kafka: Kafka, registry:
             secret(tmp_path, "token", TOKEN)
             service.await_event("batch_accepted")
             go_wrong(onlooker, planter, target)
+            preview_it(onlooker, service.folder / "connector.yaml")
             ended = service.stop()
         assert ended.code == 0
         assert schemas.heard == {f"Basic {BASIC}"}
@@ -279,6 +282,7 @@ def test_no_secret_and_no_value_is_shown(tmp_path: Path, kafka: Kafka, registry:
     assert service.events("starting")[0]["settings"]["kafka"]["properties"]["sasl.password"] == "***"
     strange_letter(kafka, f"{topic}.dead-letters")
     read_the_letters(onlooker, service.folder / "connector.yaml")
+    preview_it(onlooker, service.folder / "connector.yaml", code=1)  # the registry is away
     shown_nowhere(ended.out + ended.err)
     shown_nowhere("".join(onlooker.seen))
 
@@ -297,6 +301,13 @@ def read_the_letters(onlooker: Onlooker, config: Path) -> None:
     assert "no letter at 0:9" in run("replay", "--dry-run", "0:9", code=2)
     assert "add --yes" in run("replay", "--even-superseded", code=2)
     run("list", code=1, CONNECTOR_KAFKA__BOOTSTRAP_SERVERS="127.0.0.1:1")
+
+
+def preview_it(onlooker: Onlooker, config: Path, code: int = 0) -> None:
+    """Look at all records, good and bad, for people and for programs."""
+    for form in ([], ["--json"])[: 1 if code else 2]:  # it waits for what is away
+        told = onlooker.keep(command("preview", "--config", str(config), *form), code)
+        assert ("XXXXXXX-xxxxx" in told) is (code == 0)  # the form of a planted value
 
 
 def test_a_process_that_cannot_go_on_shows_nothing(tmp_path: Path, kafka: Kafka, registry: Registry) -> None:

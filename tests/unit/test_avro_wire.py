@@ -19,7 +19,7 @@ def _split(framing: Framing, *values: bytes) -> list[tuple[bytes | None, bytes]]
 
 
 @given(st.integers(1, 2**32 - 1), st.binary())
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_confluent_framing_gives_id_and_datum(schema_id: int, datum: bytes) -> None:
     """Every id of four bytes comes back with the bytes after it, an empty datum included."""
     key = struct.pack(">bI", 0, schema_id)
@@ -29,7 +29,7 @@ def test_confluent_framing_gives_id_and_datum(schema_id: int, datum: bytes) -> N
 @given(st.binary().filter(lambda value: len(value) < 5 or value[0] > 1 or (value[0] == 1 and len(value) < 17)))
 @example(bytes(5))
 @example(b"\x00\x00\x00\x01")
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_everything_else_has_no_schema(value: bytes) -> None:
     """A value that is too short, begins with another byte than 0 or 1, or has the id 0, is framed otherwise."""
     assert [schema_id for schema_id, _ in _split(Framing.CONFLUENT, value)] == [None]

@@ -78,7 +78,7 @@ def test_a_body_is_written_in_pieces_and_again(*, extension: bool) -> None:
 ENCODED = st.text(alphabet="ab%20", max_size=5)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.lists(st.tuples(ENCODED.filter(bool), st.none() | ENCODED, st.none() | ENCODED)))
 def test_size_is_that_of_the_body(rows: list[tuple[str | None, ...]]) -> None:
     """The size is exact, so that a limit means what it says."""
@@ -138,7 +138,7 @@ def test_the_hard_limits_are_adobes() -> None:
 ROWS = st.lists(st.tuples(ENCODED.filter(bool), st.none() | ENCODED), max_size=30)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(ROWS, st.integers(2, 8), st.integers(16, 60))
 def test_parts_lose_nothing(rows: list[tuple[str | None, ...]], max_rows: int, max_bytes: int) -> None:
     """Whatever the limits, each row is in exactly one part or set apart, and no two neighbours would fit together."""

@@ -43,7 +43,7 @@ def profiles(mapped: pl.DataFrame) -> dict[str, dict[str, str]]:
 
 @pytest.mark.parametrize("policy", [UnsafeText.DEAD_LETTER, UnsafeText.REPLACE])
 @pytest.mark.parametrize("reading", get_args(Decode))
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(records=RECORDS)
 def test_what_the_policy_lets_through_reads_back_under_every_reading(
     records: Records, reading: Decode, policy: UnsafeText
@@ -53,7 +53,7 @@ def test_what_the_policy_lets_through_reads_back_under_every_reading(
     assert parse(body(lined(encode(mapped)), "thirdPartyId"), reading).rows == profiles(mapped)
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(RECORDS)
 def test_separators_read_back_where_target_splits_first(records: Records) -> None:
     """With `encode`, even commas and line ends come back the same if Target decodes after it splits."""
@@ -61,7 +61,7 @@ def test_separators_read_back_where_target_splits_first(records: Records) -> Non
     assert parse(body(lined(encode(mapped)), "thirdPartyId"), "after-split").rows == profiles(mapped)
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(RECORDS)
 def test_a_strict_target_refuses_only_what_encode_lets_through(records: Records) -> None:
     """With `encode`, a body is ambiguous exactly where a cell holds a separator: the policy names the whole risk."""

@@ -6,7 +6,7 @@ import json
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from connector.avro.lowering import parse
@@ -33,7 +33,6 @@ def found(entries: list[str] | None, field: Place, *, bitmaps: bool = True) -> b
     return bool(found)
 
 
-@settings(deadline=None)
 @given(st.sets(st.integers(0, 80)), st.sets(st.integers(0, 12)), st.booleans(), st.integers(0, 69), st.integers(0, 8))
 def test_bits_are_fields_of_the_writer(outer: set[int], inner: set[int], upper: bool, number: int, part: int) -> None:  # noqa: FBT001
     """Bit i of `0x…` is field i, of `5-0x…` field i inside of field 5, whatever the number of digits and their case."""

@@ -48,7 +48,6 @@ def most_in_a_minute(calls: list[float]) -> int:
     owned=st.integers(0, 8),
     hold=st.one_of(st.none(), st.floats(0, 60)),
 )
-@settings(deadline=None)
 def test_the_latest_call_within_a_time_is_a_call_and_the_last_one(
     within: float, after: float, owned: int, hold: float | None
 ) -> None:
@@ -244,7 +243,7 @@ def histories(draw: st.DrawFn) -> tuple[int, list[tuple[float, list[int], set[in
 NOBODY = -1
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(histories(), st.lists(st.floats(0, 0.5), min_size=6, max_size=6), st.lists(st.floats(0, 0.45), min_size=6))
 def test_no_minute_ever_holds_more_than_the_account_has(
     history: tuple[int, list[tuple[float, list[int], set[int], bool]]], clocks: list[float], late: list[float]

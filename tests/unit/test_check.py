@@ -63,6 +63,22 @@ async def test_target_does_not_answer() -> None:
         pass
     state, text = await reached(base_url=f"http://127.0.0.1:{port}")
     assert (state, "correct target.client or target.base_url" in text) == (State.WRONG, True)
+    assert f"127.0.0.1:{port} can't be reached: Connection refused ->" in text
+
+
+async def test_target_does_not_speak_tls() -> None:
+    """What answers there is something else: said in words, without OpenSSL's file and line."""
+
+    async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(plain, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        state, text = await reached(base_url=f"https://127.0.0.1:{port}")
+    assert (state, "does not speak TLS as it must: " in text, "_ssl.c" in text) == (State.WRONG, True, False)
 
 
 @pytest.mark.parametrize("trusted", [True, False])
@@ -136,6 +152,26 @@ def test_a_candidate_schema_that_breaks_the_mapping(tmp_path: Path) -> None:
     assert "✗ schema" in told
     assert "next.avsc: the schema has no field `city`" in told
     assert "→ keep what the mapping needs" in told
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "told"),
+    [
+        pytest.param({"where": "city <> ''", "id": {"value": "sha256(customer_id)"}}, 0,
+                     "id `sha256(customer_id)` and 1 attributes fit", id="fits"),
+        pytest.param({"where": "city > 5"}, 1, "next.avsc: where: character 1: `city` is text, and `5`", id="where"),
+        pytest.param({"attributes": {"a": {"value": "upper(town)"}}}, 1, "has no field `town`", id="value"),
+        pytest.param({"id": {"value": "length(city) > 5"}}, 1, "an id must be text", id="id"),
+    ],
+)  # fmt: skip
+def test_a_candidate_schema_is_held_against_expressions(
+    tmp_path: Path, changes: dict[str, Any], code: int, told: str
+) -> None:
+    """Their fields must be there, and of types that go together."""
+    schema = SCHEMA | {"fields": [*SCHEMA["fields"], CITY]}
+    given = {f"sources__{key}": value for key, value in changes.items()}
+    found, text = check(tmp_path, schema=schema, **given)
+    assert (found, told in " ".join(text.split())) == (code, True)
 
 
 @pytest.mark.parametrize("candidate", [True, False], ids=["a file", "a topic"])

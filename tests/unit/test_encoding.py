@@ -58,7 +58,7 @@ def test_encoding_leaves_bookkeeping_and_null_alone() -> None:
 TEXTS = st.lists(st.none() | st.text() | st.text(st.sampled_from("%2C, é한👩0a"), max_size=8), min_size=1)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.lists(TEXTS, min_size=1, max_size=3), st.sampled_from([1, MANY]))
 def test_encoding_is_that_of_the_standard_library(frames: list[list[str | None]], times: int) -> None:
     """In columns or one by one, with a memory or without, the result is the same: two texts never become one."""
@@ -72,7 +72,7 @@ CELLS = st.none() | st.text(max_size=30) | st.text(st.sampled_from("%2C, é한�
 
 
 @pytest.mark.parametrize("extension", EXTENSION)
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.lists(st.lists(st.tuples(CELLS, CELLS, CELLS), max_size=4), min_size=1, max_size=3), st.integers(0, 3))
 def test_lines_are_encoded_cells_with_commas(
     extension: bool,  # noqa: FBT001 (hypothesis finds no others)

@@ -82,7 +82,9 @@ def test_the_shape_is_proposed_with_the_row_inside(tmp_path: Path, name: str, sh
     source = load(output, {}).sources[0]
     assert (source.shape, source.id) == (shape, chosen)
     assert source.attributes != "all"
-    assert not [path for path in source.attributes.values() if path.startswith(("after", "source", "ChangeEvent", "_"))]
+    assert not [
+        path for path in source.attributes.values() if str(path).startswith(("after", "source", "ChangeEvent", "_"))
+    ]
     assert ("delete_flag: {field: is_deleted, value: true}" in output.read_text("utf-8")) == (name == "jdbc")
     assert CliRunner().invoke(cli.app, ["check", "--config", str(output), "--schema", str(schema)]).exit_code == 0
 
@@ -157,3 +159,18 @@ def test_an_address_that_is_none_is_told() -> None:
     """With the option."""
     code, told = run("crm.customers", "--registry", "ftp://registry")
     assert (code, told.startswith("--registry: ")) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--property", "x"], "--property: write NAME=VALUE"),
+        (["--property", "group.id=x"], "--property: "),
+        (["--secret", "sasl.password"], "--secret: write NAME=VALUE"),
+        (["--bootstrap-servers", "no address"], "--bootstrap-servers: "),
+    ],
+)
+def test_what_is_wrong_with_kafkas_options_is_told(arguments: list[str], told: str) -> None:
+    """With the option, before anybody is asked."""
+    code, said = run("crm.customers", *arguments)
+    assert (code, said.startswith(told)) == (2, True), said

@@ -100,7 +100,7 @@ def test_columns_that_cannot_be_long_are_not_looked_at() -> None:
     assert suspects(frame.clear(), ["text"]) == []
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.none() | st.integers(0, 400).map("é".__mul__), min_size=1, max_size=6), st.sampled_from(LongValues))
 def test_no_record_is_lost_and_no_value_shifts(texts: list[str | None], rule: LongValues) -> None:
     """Whatever the rule, a record is its row with its own text, clipped text, or refused; counts say how many."""

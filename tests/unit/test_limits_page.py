@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from connector.profiles.limits import MAX_VALUE_CHARS
-from connector.profiles.mapping import MAX_ID_CHARS, MAX_NAME_CHARS, check_name
+from connector.profiles.mapping import MAX_NAME_CHARS, check_name
+from connector.profiles.refusals import MAX_ID_CHARS
 from connector.records import Reason
 from connector.service.figures import METRICS
 from connector.target.batchfile import HARD_MAX_BYTES, HARD_MAX_ROWS

@@ -45,7 +45,7 @@ def model(given_rows: Given, present: list[str]) -> list[dict[str, str | None]]:
     return made
 
 
-@settings(deadline=None, max_examples=120)
+@settings(max_examples=120)
 @given(ROWS, SOME, SOME)
 def test_cells_come_back_as_they_were(given_rows: Given, present: list[str], first: list[str]) -> None:
     """Under their own names and in the order asked for; a cell that holds a comma is one cell still."""
@@ -60,7 +60,7 @@ def test_cells_come_back_as_they_were(given_rows: Given, present: list[str], fir
     assert [line == filler(made.names) for line in made.stack[LINE]] == [size == 0 for size in sizes]
 
 
-@settings(deadline=None, max_examples=120)
+@settings(max_examples=120)
 @given(ROWS, SOME, st.permutations(NAMES))
 def test_lines_can_be_laid_out_anew(given_rows: Given, present: list[str], names: list[str]) -> None:
     """Lines of some attributes become those of more, in another order, as if they had been made so."""
@@ -70,7 +70,7 @@ def test_lines_can_be_laid_out_anew(given_rows: Given, present: list[str], names
     assert relaid(early.stack, early.names, names).equals(late.stack)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(ROWS)
 def test_only_the_newest_of_a_chunk_is_kept_where_rows_are_whole(given_rows: Given) -> None:
     """The newest row of each id, and in the trail every record."""

@@ -166,7 +166,7 @@ IDS = st.none() | st.text(max_size=140)
 CELLS = st.none() | st.text(max_size=12)
 
 
-@settings(deadline=None, max_examples=120)
+@settings(max_examples=120)
 @given(st.lists(st.tuples(IDS, CELLS, CELLS), min_size=1, max_size=8), st.sampled_from(UnsafeText))
 def test_every_record_is_a_row_or_refused(records: list[tuple[Any, Any, Any]], policy: UnsafeText) -> None:
     """No record is lost or doubled: each is a row with its own cells, or refused once with a known reason."""

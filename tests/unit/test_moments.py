@@ -18,7 +18,7 @@ CLOSE = st.datetimes(dt.datetime(1969, 12, 30), dt.datetime(1970, 1, 2))  # noqa
 
 @pytest.mark.parametrize("zone", ["UTC", "Asia/Kathmandu", None])
 @pytest.mark.parametrize(("unit", "digits"), [("ms", 3), ("us", 6)])
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.lists(st.none() | CLOSE, max_size=9) | st.lists(st.none() | CLOSE | ANY, max_size=9), st.integers(0, 60))
 def test_it_is_iso_8601(
     unit: Literal["ms", "us"], digits: int, zone: str | None, times: list[dt.datetime | None], again: int

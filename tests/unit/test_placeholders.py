@@ -40,11 +40,11 @@ def rows(dtype: Any, *values: Any) -> pl.DataFrame:
 def test_a_placeholder_is_absent_and_nothing_else_is(dtype: Any, placeholder: Any, other: Any) -> None:
     """It becomes a marked null; another value, null, and the id stay as they are."""
     given = rows(dtype, placeholder, other, None)
-    clean = without(given, UNAVAILABLE, "id")
+    clean = without(given, UNAVAILABLE, ["id"])
     assert clean[absent("held")].to_list() == [True, False, False]
     assert clean["held"].to_list() == [None, other, None]
     assert clean["id"].to_list() == [UNAVAILABLE] * 3
-    assert without(given.tail(2), UNAVAILABLE, "id").equals(given.tail(2))
+    assert without(given.tail(2), UNAVAILABLE, ["id"]).equals(given.tail(2))
 
 
 @pytest.mark.parametrize(
@@ -53,4 +53,4 @@ def test_a_placeholder_is_absent_and_nothing_else_is(dtype: Any, placeholder: An
 def test_other_types_hold_none(dtype: Any) -> None:
     """There is nothing to look for in them."""
     given = rows(dtype, None)
-    assert without(given, UNAVAILABLE, "id").equals(given)
+    assert without(given, UNAVAILABLE, ["id"]).equals(given)

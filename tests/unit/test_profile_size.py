@@ -64,7 +64,7 @@ def test_rows_that_are_surely_small_are_not_weighed() -> None:
     assert sides(Rows((), rows({}).lines)) == (["0"], [])
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     st.lists(
         st.dictionaries(

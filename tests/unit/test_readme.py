@@ -35,8 +35,12 @@ def test_its_make_targets_exist(target: str) -> None:
 def test_its_commands_exist_with_their_options() -> None:
     """Every `target-connector …` of the README names a command and options that it has."""
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-    shown = re.findall(r"^\$ .*target-connector (run|demo|simulate-target|status|unblock)(.*)$", README, re.MULTILINE)
-    assert {name for name, _ in shown} == {"run", "simulate-target", "status", "unblock"}
+    shown = re.findall(
+        r"^\$ .*target-connector (run|demo|init|check|preview|simulate-target|status|unblock)(.*)$",
+        README,
+        re.MULTILINE,
+    )
+    assert {name for name, _ in shown} == {"run", "init", "check", "preview", "simulate-target", "status", "unblock"}
     for name, rest in shown:
         known = {option for parameter in commands[name].params for option in parameter.opts}
         assert set(re.findall(r"--[a-z-]+", rest)) <= known

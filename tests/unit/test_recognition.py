@@ -115,7 +115,7 @@ def test_what_is_no_framing_is_told_too(values: Sequence[bytes], told: str | Non
 
 
 @given(st.lists(st.tuples(st.binary(max_size=30), st.dictionaries(st.text(max_size=3), st.binary())), min_size=1))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_no_bytes_break_it(records: list[tuple[bytes, dict[str, bytes]]]) -> None:
     """It is asked when things are wrong already."""
     looks_like([value for value, _ in records], [headers for _, headers in records])

@@ -126,7 +126,7 @@ def test_what_is_untested_goes_as_one_again() -> None:
     assert found.calls <= 20
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     st.integers(0, 60),
     st.sets(st.integers(0, 59), max_size=8),
@@ -150,7 +150,7 @@ def test_every_row_is_accepted_or_set_apart_once(
         assert sorted(found.accepted + found.refused) == list(range(count))
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(st.integers(2, 300), st.sets(st.integers(1, 299), max_size=6))
 def test_siblings_keep_their_order(count: int, bad: set[int]) -> None:
     """Rows are accepted in the order in which they came."""

@@ -386,7 +386,7 @@ def test_every_setting_has_a_variable_of_its_own() -> None:
     assert "CONNECTOR_WINDOW" not in names
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.text(alphabet=st.characters(codec="utf-8"), max_size=60))
 def test_any_text_is_read_or_refused(text: str) -> None:
     """No file's content makes anything but values or one clear refusal."""

@@ -262,6 +262,21 @@ def test_a_value_outside_its_range_is_refused(values: dict[str, Any], told: str)
         pytest.param({"key_framing": "apicurio"}, "write id: key. and", id="a key that is a record, likewise"),
         pytest.param({"key_framing": "confluent", "id": "key"}, "is a record", id="a whole record as the id"),
         pytest.param({"id": "a..b"}, "not a path", id="a path with a hole"),
+        pytest.param({"id": 5}, "not a path", id="an id that is a number"),
+        pytest.param({"id": {"value": "lower("}}, "character 7: it ends where", id="an id that is no expression"),
+        pytest.param({"id": {"value": "'a'"}}, "names no field, so all profiles would be one", id="an id of no field"),
+        pytest.param(
+            {"id": {"value": "key || b"}, "key_framing": "text"}, "made of one field", id="an id of key and value"
+        ),
+        pytest.param({"id": {"valu": "a"}}, "{value: …} with an expression and nothing else", id="an id of nothing"),
+        pytest.param({"where": "a = 'x"}, "character 5: a text without its closing", id="no condition"),
+        pytest.param({"where": ""}, "is empty; write an expression", id="an empty condition"),
+        pytest.param({"attributes": {"a": {"value": "f(b)"}}}, "a: character 1: there is no function f", id="no value"),
+        pytest.param({"attributes": {"a": {"value": 5}}}, "a: must be an expression in text", id="a value of a number"),
+        pytest.param(
+            {"attributes": {"a": {"value": "b", "x": "y"}}}, "a: must be a path, or {value: …}", id="more keys"
+        ),
+        pytest.param({"key_framing": "text", "id": {"value": "lower(id)"}}, "write id: key", id="no id in the key"),
         pytest.param({"attributes": {}}, "must be a map", id="no attribute"),
         pytest.param({"attributes": "most"}, "must be a map", id="neither map nor all"),
         pytest.param({"attributes": {"a,b": "c"}}, "a,b: a name cannot hold a comma", id="a name with a comma"),

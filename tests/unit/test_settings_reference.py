@@ -77,6 +77,23 @@ def test_an_editor_marks_what_would_be_refused(section: str, keys: dict[str, Any
     assert list(schema_check().iter_errors(values)) != []
 
 
+@pytest.mark.parametrize(
+    ("keys", "fine"),
+    [
+        ({"id": {"value": "lower(email)"}, "where": "consent"}, True),
+        ({"attributes": {"city": "city", "source": {"value": "'crm'"}}}, True),
+        ({"attributes": {"source": {"valu": "'crm'"}}}, False),
+        ({"attributes": {"source": {"value": 5}}}, False),
+        ({"id": {"value": "lower(email)", "path": "email"}}, False),
+    ],
+)
+def test_an_editor_knows_paths_and_expressions(keys: dict[str, Any], *, fine: bool) -> None:
+    """Each may stand in place of the other, and nothing else."""
+    values = yaml.safe_load(reference.example())
+    values["sources"][0] |= keys
+    assert (list(schema_check().iter_errors(values)) == []) == fine
+
+
 def test_a_default_is_shown_as_it_is_written() -> None:
     """Nobody is led to write a bare number by the documentation."""
     schema = json.loads(reference.json_schema())

@@ -63,21 +63,21 @@ def test_a_wrong_size_is_refused_with_the_remedy(wrong: object, told: str) -> No
         units.size(wrong)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(st.integers(min_value=0, max_value=10**14))
 def test_a_size_is_read_back_as_it_was_shown(size_bytes: int) -> None:
     """What the start-up log shows can be written into the file."""
     assert units.size(units.size_text(size_bytes)) == size_bytes
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(st.integers(min_value=0, max_value=10**9))
 def test_a_duration_is_read_back_as_it_was_shown(milliseconds: int) -> None:
     """The same for durations, down to the millisecond."""
     assert units.duration(units.duration_text(milliseconds / 1000)) == milliseconds / 1000
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.one_of(st.text(), st.floats(), st.integers(), st.none(), st.booleans()))
 def test_whatever_is_written_is_read_or_refused(wrong: object) -> None:
     """No input makes anything but a value or a ValueError."""

@@ -176,7 +176,7 @@ IDS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters=",\r\n
 
 
 @given(rows=st.dictionaries(IDS, st.tuples(VALUES, VALUES), min_size=1, max_size=5))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_both_readings_agree_on_whatever_strict_takes(rows: dict[str, tuple[str, str]]) -> None:
     """Text that is encoded once and holds no separator is read back the same under every reading."""
     lines = [",".join(quote(cell, safe="") for cell in (profile_id, *cells)) for profile_id, cells in rows.items()]
@@ -186,7 +186,7 @@ def test_both_readings_agree_on_whatever_strict_takes(rows: dict[str, tuple[str,
 
 
 @given(tail=st.binary(max_size=60) | st.text("pcId,ab\n%2C0Dé&+ ", max_size=60).map(str.encode))
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 def test_any_bytes_are_read_or_refused(tail: bytes) -> None:
     """No body makes the parser fail otherwise, and strict takes only what both readings read alike."""
     for body in (tail, b"batch=pcId,a,b\n1,x\n2," + tail):

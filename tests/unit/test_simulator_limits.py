@@ -32,7 +32,7 @@ def test_every_call_shows_in_the_counts() -> None:
 
 
 @given(gaps=st.lists(st.floats(0, 40), max_size=60), limit=st.integers(1, 6))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_no_minute_has_more_than_the_limit(gaps: list[float], limit: int) -> None:
     """In no 60 seconds are more calls admitted than the limit, and `most` is the true maximum."""
     meter, now, calls = CallMeter(limit), 0.0, list[tuple[float, bool]]()

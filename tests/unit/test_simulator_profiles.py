@@ -110,7 +110,7 @@ ROWS = st.dictionaries(
 
 
 @given(st.lists(ROWS, max_size=8))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_merge_is_a_dictionary_update(batches: list[dict[str, dict[str, str]]]) -> None:
     """Under `merge` a profile holds the newest value of each attribute ever sent."""
     store, model = ProfileStore("merge"), dict[str, dict[str, str]]()
@@ -122,7 +122,7 @@ def test_merge_is_a_dictionary_update(batches: list[dict[str, dict[str, str]]]) 
 
 
 @given(st.lists(ROWS, max_size=8))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_replace_holds_the_newest_row(batches: list[dict[str, dict[str, str]]]) -> None:
     """Under `replace` and without visits a profile is its newest row."""
     store, model = ProfileStore("replace"), dict[str, dict[str, str]]()

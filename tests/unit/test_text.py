@@ -85,7 +85,7 @@ def test_a_type_without_text_is_refused_with_the_remedy(dtype: pl.DataType, reme
         text(pl.col("x"), dtype)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.lists(st.none() | st.text()) | st.none(), min_size=1))
 def test_json_reads_back_as_the_same_texts(values: list[list[str | None] | None]) -> None:
     """Whatever text an array holds, its JSON reads back as that array."""
@@ -93,7 +93,7 @@ def test_json_reads_back_as_the_same_texts(values: list[list[str | None] | None]
     assert [None if one is None else json.loads(one) for one in found] == values
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.dictionaries(st.text(), st.none() | st.floats(allow_nan=False, allow_infinity=False)))
 def test_json_of_a_map_reads_back_in_its_order(value: dict[str, float | None]) -> None:
     """Whatever keys a map has, its JSON reads back as that map, in the same order."""
@@ -102,7 +102,7 @@ def test_json_of_a_map_reads_back_in_its_order(value: dict[str, float | None]) -
     assert list(json.loads(found or "").items()) == list(value.items())
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.floats(allow_nan=False), min_size=1))
 def test_a_float_reads_back_as_the_same_number(values: list[float]) -> None:
     """The text of a double loses nothing."""

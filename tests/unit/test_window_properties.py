@@ -101,7 +101,7 @@ def encoded(profiles: dict[str, Cells]) -> dict[str, Cells]:
     }
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(ADDS, EVENTS, st.integers(1, 8))
 def test_merging_equals_one_event_after_another(
     batches: list[tuple[int, list[Record]]], events: tuple[Events, Events], max_rows: int
@@ -116,7 +116,7 @@ def test_merging_equals_one_event_after_another(
     assert sorted(batch.trail[OFFSET]) == list(range(len(records)))
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(ADDS, EVENTS, st.integers(1, 8), st.sets(st.integers(0, 2 * PARTITIONS - 1)))
 def test_forgetting_equals_never_having_read(
     batches: list[tuple[int, list[Record]]], events: tuple[Events, Events], max_rows: int, gone: set[int]
@@ -139,7 +139,7 @@ def test_forgetting_equals_never_having_read(
         assert not set(batch.trail[ASSIGNMENT]) & gone
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(ADDS, EVENTS)
 def test_sizes_are_those_of_the_body(batches: list[tuple[int, list[Record]]], events: tuple[Events, Events]) -> None:
     """What the window counts is never under what the body will have, and exact once it has merged."""

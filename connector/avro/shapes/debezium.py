@@ -51,7 +51,8 @@ class Debezium:
         """See Shape."""
         if self.wants.paths is None:
             return None
-        return [_OP, f"{_BEFORE}{self.wants.id}", *(f"{_AFTER}{path}" for path in self.wants.paths)]
+        old_ids = [f"{_BEFORE}{path}" for path in self.wants.ids]
+        return [_OP, *old_ids, *(f"{_AFTER}{path}" for path in self.wants.paths)]
 
     def offered(self, dtypes: Mapping[str, pl.DataType]) -> dict[str, pl.DataType]:
         """See Shape."""
@@ -78,19 +79,19 @@ class Debezium:
         skipped = {why: frame.filter(op == code).height for code, why in ABOUT_NO_ROW.items()}
         rows = frame.filter(op.is_in(_ROWS)).select(*POSITION, (op == "d").alias(DELETED), *self._row(frame))
         return Meant(
-            placeholders.without(rows, self.unavailable, self.wants.id),
+            placeholders.without(rows, self.unavailable, self.wants.ids),
             [refused(strange, Reason.SHAPE, "`op` is none of Debezium's: c, r, u, d, t, m")],
             {why: count for why, count in skipped.items() if count},
         )
 
     def _row(self, frame: pl.DataFrame) -> Iterable[pl.Expr]:
-        old_id = f"{_BEFORE}{self.wants.id}"
         for column in columns(frame):
             path = column.removeprefix(_AFTER)
+            old = f"{_BEFORE}{path}"
             if column == path:
                 continue
-            if path == self.wants.id and old_id in frame.columns:
-                yield pl.when(pl.col(_OP) == "d").then(pl.col(old_id)).otherwise(pl.col(column)).alias(path)
+            if path in self.wants.ids and old in frame.columns:
+                yield pl.when(pl.col(_OP) == "d").then(pl.col(old)).otherwise(pl.col(column)).alias(path)
             else:
                 yield pl.col(column).alias(path)
 

@@ -44,14 +44,14 @@ def detect(dtypes: Mapping[str, pl.DataType]) -> Seen:
         dtypes: type by path of every leaf of the schema.
     """
     top = {path.partition(".")[0] for path in dtypes}
-    everything = Wants("", None)
+    everything = Wants((), None)
     if {"op", "after", "before"} <= top:
         return _seen("debezium", Debezium(everything), dtypes)
     if RECORD_IDS in dtypes and "_EventType" not in top:
-        return _seen("salesforce", Salesforce(Wants(RECORD_IDS, None)), dtypes, RECORD_IDS)
+        return _seen("salesforce", Salesforce(Wants((RECORD_IDS,), None)), dtypes, RECORD_IDS)
     if {"_EventType", "_ObjectType"} <= top:
         own = "Id" if "Id" in top else RECORD_IDS if HEADER in top else None
-        return _seen("salesforce-connect", Salesforce(Wants(own or "", None), connect=True), dtypes, own)
+        return _seen("salesforce-connect", Salesforce(Wants((own,) if own else (), None), connect=True), dtypes, own)
     if {"__deleted", "__op"} & top:
         return _seen("debezium-unwrapped", Unwrapped(everything), dtypes)
     flags = (path for path in dtypes if path.lower().replace("_", "") in _FLAGS)

@@ -17,20 +17,20 @@ from connector.avro.shapes.shape import columns
 from connector.records import DELETED, absent
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 UNAVAILABLE: Final = "__debezium_unavailable_value"  # Debezium's default of `unavailable.value.placeholder`
 
 
-def without(rows: pl.DataFrame, unavailable: str, id_path: str) -> pl.DataFrame:
+def without(rows: pl.DataFrame, unavailable: str, id_paths: Sequence[str]) -> pl.DataFrame:
     """Put null and a mark of absence in the place of placeholders.
 
     Args:
         rows: POSITION, DELETED and the columns of a row.
         unavailable: the placeholder, as text.
-        id_path: left as it is.
+        id_paths: left as they are.
     """
-    held = _held(rows.select(name for name in columns(rows) if name not in {DELETED, id_path}), unavailable)
+    held = _held(rows.select(name for name in columns(rows) if name not in {DELETED, *id_paths}), unavailable)
     found = rows.select(expression.fill_null(value=False).alias(name) for name, expression in held.items())
     paths = [name for name in found.columns if found[name].any()]
     marks = [found[name].alias(absent(name)) for name in paths]

@@ -97,7 +97,7 @@ class Salesforce:
         if self.wants.paths is not None:
             return True
         added = self.connect and path in _ADDED_BY_CONNECT
-        return path == self.wants.id or not (added or path.startswith(f"{HEADER}."))
+        return path in self.wants.ids or not (added or path.startswith(f"{HEADER}."))
 
     def _sent(self, frame: pl.DataFrame) -> list[str]:
         paths = self.wants.paths
@@ -115,7 +115,7 @@ class Salesforce:
     def _present(self, told: pl.DataFrame, writer: Schema) -> pl.DataFrame:
         """The wanted columns, and marks of absence for the nulls that the header does not list."""
         sent = self._sent(told.drop(_KIND, DELETED))
-        fields = [path for path in sent if path != self.wants.id and not path.startswith(HEADER)]
+        fields = [path for path in sent if path not in self.wants.ids and not path.startswith(HEADER)]
         marks = {path: told[path].is_null() for path in fields if told[path].null_count()}
         if _lists_any(told, _NULLED):
             listed = Listed(told[_NULLED], bitmaps=not self.connect)

@@ -28,11 +28,11 @@ class Wants:
     """What a mapping wants of a row.
 
     Attributes:
-        id: path of the id.
-        paths: of everything, the id among them; None for all there is.
+        ids: paths of what the id is made of: most often one.
+        paths: of everything, those of the id among them; None for all there is.
     """
 
-    id: str
+    ids: tuple[str, ...]
     paths: Sequence[str] | None
 
 

@@ -66,7 +66,7 @@ class Unwrapped:
         row = [path for path in columns(frame) if self._is_of_the_row(path)]
         rows = rows.select(*POSITION, deleted.alias(DELETED), *row)
         return Meant(
-            placeholders.without(rows, self.unavailable, self.wants.id),
+            placeholders.without(rows, self.unavailable, self.wants.ids),
             skipped={why: count for why, count in skipped.items() if count},
         )
 

@@ -32,7 +32,7 @@ class Finding:
     """One thing that was looked at.
 
     Attributes:
-        name: what: `brokers`, `topic`, `framing`, `group`, `dead letters`, `schema`, `token`, `Target`.
+        name: what: `brokers`, `topic`, `framing`, `key framing`, `group`, `dead letters`, `schema`, `token`, `Target`.
         state: how it stands.
         text: what was seen; no value of a record and no secret.
         remedy: what to do, where it does not stand well.

@@ -10,18 +10,19 @@ from connector.avro import wire
 from connector.avro.recognition import looks_like
 from connector.avro.wire import Framing
 from connector.errors import FatalError
+from connector.kafka import sample
 from connector.kafka.headers import columns_of, pairs_of
 from connector.kafka.ranges import Ranges
 from connector.kafka.topics import reads
 from connector.records import VALUE, Alongside, Partition
+from connector.service.check import key_side
 from connector.service.check.findings import Finding, unsure, well, wrong
 from connector.service.schema_stores import framing_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from confluent_kafka import Message
-
+    from connector.records import Record
     from connector.service.settings import Settings
 
 LOOKED_AT: Final = 100  # records of a topic, over all of its partitions
@@ -45,19 +46,19 @@ def _findings(settings: Settings, consumer: Mapping[str, Any], topics: Sequence[
         for topic in topics:
             source = next(source for source in settings.sources if reads(source.topics, topic))
             try:
-                found = [one for one in _newest(ranges, topic) if one.value() is not None]
+                found = _newest(ranges, topic)
             except FatalError as error:
                 yield unsure(_NAME, f"the newest records of {topic} can't be read: {error}")
                 continue
-            if found:
-                yield judge(topic, framing_of(source), found)
+            if valued := [one for one in found if one.value() is not None]:
+                yield judge(topic, framing_of(source), valued)
+            if of_keys := key_side.judge(topic, source, found):
+                yield of_keys
 
 
-def _newest(ranges: Ranges, topic: str) -> Iterator[Message]:
+def _newest(ranges: Ranges, topic: str) -> Sequence[Record]:
     partitions = [Partition(topic, number) for number in range(ranges.partitions().get(topic, 0))]
-    each = max(1, LOOKED_AT // max(1, len(partitions)))
-    bounds = ranges.bounds(partitions)
-    return ranges.read({one: (max(first, end - each), end) for one, (first, end) in bounds.items()})
+    return sample.read(ranges, sample.newest(ranges.bounds(partitions), LOOKED_AT)).chunk.records
 
 
 def judge(topic: str, framing: Framing, records: Sequence[Any]) -> Finding:

@@ -100,7 +100,7 @@ async def candidate(settings: Settings, file: Path, topic: str | None) -> list[F
         if not dtypes:
             return [well(_NAME, f"{file.name}: {_OWN}")]
         if framings.in_key(source):  # the file is the value's schema
-            dtypes[source.id] = pl.String()
+            dtypes[source.id_paths[0]] = pl.String()
         mapping.check(dtypes, file.name)
     except SettingError as error:
         return [wrong(_NAME, str(error), "keep what the mapping needs, or change sources before it is deployed")]

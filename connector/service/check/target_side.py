@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
@@ -59,8 +60,13 @@ async def _reach(given: TargetSettings) -> Finding:
         return wrong(_NAME, f"the certificate of {where} is not trusted: {error.verify_message}", "see target.ca_file")
     except TimeoutError:
         return wrong(_NAME, f"{where} does not answer within {CONNECT_TIMEOUT_S:.0f} s", "open the firewall to it")
-    except OSError as error:  # ssl.SSLError and gaierror are some
-        why = error.strerror or type(error).__name__
+    except ssl.SSLError as error:
+        why = (error.reason or "").replace("_", " ").lower() or type(error).__name__
+        return wrong(_NAME, f"{where} does not speak TLS as it must: {why}", "correct target.base_url, or its proxy")
+    except OSError as error:  # gaierror is one
+        # Of a connection asyncio says which call failed, and not why.
+        known = os.strerror(error.errno) if isinstance(error, ConnectionError) and error.errno else error.strerror
+        why = known or type(error).__name__
         return wrong(_NAME, f"{where} can't be reached: {why}", "correct target.client or target.base_url")
     writer.close()
     version = writer.get_extra_info("ssl_object")

@@ -11,16 +11,14 @@ import os
 import sys
 import time
 from collections import Counter, deque
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path  # noqa: TC003 (typer reads the annotations)
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from confluent_kafka import KafkaException
 from rich.console import Console
 
-from connector.errors import BlockedError, FatalError, SettingError
+from connector.errors import SettingError
 from connector.kafka import letters as shelf
 from connector.kafka.letters import Letter, Position
 from connector.kafka.ranges import Ranges
@@ -32,10 +30,10 @@ from connector.service.dead_letters.filters import Filter
 from connector.service.dead_letters.judging import Options, Outcome
 from connector.service.dead_letters.replaying import Place
 from connector.service.loading import load
-from connector.service.options import Config, warn_personal
+from connector.service.options import Config, told, warn_personal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from confluent_kafka import Message
 
@@ -104,7 +102,7 @@ def list_letters(  # noqa: PLR0913 (one per option)
     newest: deque[Letter] = deque(maxlen=limit)
     reasons: dict[Position, str] = {}
     replayed: set[Position] = set()
-    with _told(), Ranges(place.properties, name="letters") as ranges:
+    with told(), Ranges(place.properties, name="letters") as ranges:
         for item in shelf.read(ranges, place.topic, since):
             if isinstance(item, Position):
                 replayed.add(item)
@@ -138,7 +136,7 @@ def show(
     place, settings = _place(config)
     found: dict[Position, Message] = {}
     replayed: set[Position] = set()
-    with _told(), Ranges(place.properties, name="letters") as ranges:
+    with told(), Ranges(place.properties, name="letters") as ranges:
         for item in shelf.read(ranges, place.topic):
             if isinstance(item, Position):
                 replayed.add(item)
@@ -198,7 +196,7 @@ def replay(  # noqa: PLR0913 (one per option)
         frozenset(positions) if positions else frozenset(),
     )
     options = Options(again=again, even_superseded=even_superseded, keyless=keyless, limit=limit)
-    with _told():
+    with told():
         if dry_run or not yes:
             planned = replaying.plan(place, chosen, options)
             _count(planned.counts + Counter({Outcome.REPLAYED: len(planned.letters)}), would="would be ")
@@ -251,15 +249,3 @@ def _place(config: Path | None) -> tuple[Place, Settings]:
     logs.configure("console", stream=sys.stderr)
     topics = [topic for source in settings.sources for topic in source.topics]
     return Place(consumer_properties(settings), settings.dead_letters.topic, partial(reads, topics)), settings
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    """Say on one line what Kafka or Target did not do, and end with 1."""
-    try:
-        yield
-    except (FatalError, BlockedError) as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(1) from None
-    except KafkaException as error:
-        raise SettingError(f"kafka.properties: {error.args[0].str()}; correct or remove the property") from None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
@@ -15,11 +15,13 @@ import yaml
 
 from connector.profiles.mapping import check_name, is_id
 from connector.profiles.text import unsupported
+from connector.service.init.records import OF_FOLDER, framing_lines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from connector.avro.shapes.detection import Seen
+    from connector.service.init.records import Looked
 
 # Names that most often hold the id of a profile, most telling first; `_` and case do not matter.
 _ID_NAMES: Final = (
@@ -65,6 +67,8 @@ class Place:
         registry: its address.
         client: Target's client code.
         schema_file: the schema of bare datums, where no registry has it.
+        properties: of librdkafka.
+        secrets: files of those that are secret.
     """
 
     topic: str
@@ -72,6 +76,8 @@ class Place:
     registry: str
     client: str
     schema_file: str | None = None
+    properties: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +123,8 @@ def propose(dtypes: Mapping[str, pl.DataType], own_id: str | None = None) -> Pro
     return Proposal(chosen, ids[1:], attributes, left_out)
 
 
-def render(place: Place, seen: Seen, proposal: Proposal) -> str:
-    """The settings file's text."""
+def render(place: Place, seen: Seen, proposal: Proposal, looked: Looked | None = None) -> str:
+    """The settings file's text; `looked` is what the newest records told, if somebody looked at them."""
     dtypes = seen.row
     lines = [
         f"# Made by `target-connector init {place.topic}` from its newest schema. Read the comments, then see whether",
@@ -126,9 +132,11 @@ def render(place: Place, seen: Seen, proposal: Proposal) -> str:
         "kafka:",
         f"  bootstrap_servers: {_text(place.bootstrap_servers)}",
         "  group_id: target-profiles  # all replicas share it, and nobody else may use it",
-        *_where_schemas_are(place),
+        *_pairs("properties", place.properties),
+        *_pairs("secrets", place.secrets),
+        *_where_schemas_are(place, looked),
         *_shape_lines(seen),
-        *_id_lines(dtypes, proposal),
+        *_id_lines(dtypes, proposal, looked),
         *_attribute_lines(dtypes, proposal),
         "target:",
         f"  client: {_text(place.client)}  # the first part of CLIENT.tt.omtrdc.net",
@@ -137,11 +145,27 @@ def render(place: Place, seen: Seen, proposal: Proposal) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _where_schemas_are(place: Place) -> list[str]:
+def _pairs(key: str, held: Mapping[str, str]) -> list[str]:
+    return [f"  {key}:", *(f"    {_text(name)}: {_text(value)}" for name, value in held.items())] if held else []
+
+
+def _where_schemas_are(place: Place, looked: Looked | None) -> list[str]:
+    registry = ["registry:", f"  url: {_text(place.registry)}"]
     source = ["sources:", f"  - topics: [{_text(place.topic)}]"]
-    if place.schema_file is None:
-        return ["registry:", f"  url: {_text(place.registry)}", *source]
-    return [*source, "    framing: plain", f"    schema_file: {_text(place.schema_file)}"]
+    framing = None if looked is None else looked.framing
+    file = [] if place.schema_file is None else [f"    schema_file: {_text(place.schema_file)}"]
+    if file and framing is None:
+        like = "" if looked is None or looked.like is None else f"  # but the newest records look like {looked.like}"
+        return [*source, f"    framing: plain{like}", *file]
+    lines = [f"    {line}" for line in framing_lines(looked)]
+    if framing in OF_FOLDER:
+        return [
+            *source,
+            *lines,
+            "    schema_dir: CHOOSE  # the folder of the writers' schemas; docs/framings.md",
+            *file,
+        ]
+    return [*registry, *source, *lines]
 
 
 def _shape_lines(seen: Seen) -> list[str]:
@@ -156,13 +180,21 @@ def _shape_lines(seen: Seen) -> list[str]:
     return lines
 
 
-def _id_lines(dtypes: Mapping[str, pl.DataType], proposal: Proposal) -> list[str]:
+def _id_lines(dtypes: Mapping[str, pl.DataType], proposal: Proposal, looked: Looked | None) -> list[str]:
+    key = None if looked is None else looked.key_id
+    framing = "" if looked is None else f"key_framing: {looked.keys}"
+    if proposal.id is None and key is not None:
+        return [
+            f"    {framing}  # no field looks like the id, and every key of the newest records may be one",
+            f"    id: {_text(key)}  # it must equal the site's mbox3rdPartyId",
+        ]
     if proposal.id is None:
         return [
             "    id: CHOOSE                       # no field looks like the id: it must equal the site's mbox3rdPartyId"
         ]
     lines = [f"    id: {_text(proposal.id)}  # {words(dtypes[proposal.id])}; it must equal the site's mbox3rdPartyId"]
-    return lines + [f"    # id: {_text(path)}  # or this one" for path in proposal.other_ids]
+    lines += [f"    # id: {_text(path)}  # or this one" for path in proposal.other_ids]
+    return lines if key is None else [*lines, f"    # id: {_text(key)}  # or the key, with {framing}"]
 
 
 def _attribute_lines(dtypes: Mapping[str, pl.DataType], proposal: Proposal) -> list[str]:

@@ -1,0 +1,1 @@
+"""The command `preview`: records through the whole mapping, up to the body of a call that is not made."""
