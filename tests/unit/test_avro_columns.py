@@ -361,6 +361,38 @@ def test_a_wrong_engine_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
         Columns(_schema("int").layout, [])  # type: ignore[arg-type]
 
 
+class Right(Columns):
+    """Stands for the extension, where it is right."""
+
+
+class Wrong(Columns):
+    """Stands for an engine that is wrong."""
+
+    def read(self, datums: pl.Series) -> list[pl.Series]:
+        return [series.reverse() for series in super().read(datums)]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "engines", "why_not", "slowly"),
+    [
+        pytest.param((Right, Columns), (Right, Columns), "", "", id="both"),
+        pytest.param((Wrong, Columns), (Columns,), "", "in decoding it reads boolean", id="the second one only"),
+        pytest.param((Right, Wrong), (Right,), "", "in decoding arrays, maps", id="the first one only"),
+        pytest.param((Wrong, Wrong), (), "it reads boolean", "", id="neither"),
+        pytest.param((Wrong,), (), "it reads boolean", "", id="not the only one"),
+    ],
+)
+def test_what_is_not_proven_is_not_used_and_told(
+    wanted: tuple[type[Engine], ...], engines: tuple[type[Engine], ...], why_not: str, slowly: str
+) -> None:
+    """Of two engines any may be wrong: whoever operates learns of it also where the other one does most of the work."""
+    proven = proof.prove(wanted)
+    assert proven.engines == engines
+    for told, expected in ((proven.why_not, why_not), (proven.slowly, slowly)):
+        assert expected in (told or "")
+        assert bool(told) is bool(expected)
+
+
 @pytest.mark.skipif(not native.INSTALLED, reason="the C extension is missing")
 @pytest.mark.parametrize(
     "numbers",
