@@ -320,6 +320,26 @@ def test_an_engine_that_panics_is_used_no_more(error: BaseException, monkeypatch
     assert len(calls) == 2
 
 
+def test_where_an_engine_fails_the_next_one_reads() -> None:
+    """The one that failed is not asked again, and nothing is read singly while there is another."""
+    calls = []
+
+    class Failing:
+        def __init__(self, *_: object) -> None: ...
+
+        def read(self, datums: pl.Series) -> list[pl.Series]:
+            calls.append(len(datums))
+            raise EngineError("MemoryError")
+
+    schema = _schema("string")
+    reader = Reader(schema, _columns(schema, "f0"), (Failing, Columns))
+    for _ in range(2):
+        reading = reader.read(pl.Series([b"\x02a"] * 3, dtype=pl.Binary))
+        assert reading.rows.columns[0].to_list() == ["a"] * 3
+        assert not reading.singly
+    assert calls == [3]
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_the_engine_proves_itself(engine: type[Engine]) -> None:
     """With the versions that are installed the self-test passes."""
@@ -339,6 +359,38 @@ def test_a_wrong_engine_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "no type" in (proof.failure(Columns) or "")
     with pytest.raises(Unfit):
         Columns(_schema("int").layout, [])  # type: ignore[arg-type]
+
+
+class Right(Columns):
+    """Stands for the extension, where it is right."""
+
+
+class Wrong(Columns):
+    """Stands for an engine that is wrong."""
+
+    def read(self, datums: pl.Series) -> list[pl.Series]:
+        return [series.reverse() for series in super().read(datums)]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "engines", "why_not", "slowly"),
+    [
+        pytest.param((Right, Columns), (Right, Columns), "", "", id="both"),
+        pytest.param((Wrong, Columns), (Columns,), "", "in decoding it reads boolean", id="the second one only"),
+        pytest.param((Right, Wrong), (Right,), "", "in decoding arrays, maps", id="the first one only"),
+        pytest.param((Wrong, Wrong), (), "it reads boolean", "", id="neither"),
+        pytest.param((Wrong,), (), "it reads boolean", "", id="not the only one"),
+    ],
+)
+def test_what_is_not_proven_is_not_used_and_told(
+    wanted: tuple[type[Engine], ...], engines: tuple[type[Engine], ...], why_not: str, slowly: str
+) -> None:
+    """Of two engines any may be wrong: whoever operates learns of it also where the other one does most of the work."""
+    proven = proof.prove(wanted)
+    assert proven.engines == engines
+    for told, expected in ((proven.why_not, why_not), (proven.slowly, slowly)):
+        assert expected in (told or "")
+        assert bool(told) is bool(expected)
 
 
 @pytest.mark.skipif(not native.INSTALLED, reason="the C extension is missing")
