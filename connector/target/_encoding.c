@@ -8,6 +8,8 @@
 #define Py_LIMITED_API 0x030B0000
 #include <Python.h>
 
+#include <sys/mman.h>
+
 #include "../_arrow.h"
 
 #define EXPORT __attribute__((visibility("default")))
@@ -39,12 +41,38 @@ struct lines {
     int64_t rows, size, room;
     int64_t *ends; /* one more than rows, the first is 0 */
     char *text;
+    int mapped; /* the text has pages of its own */
     const void *buffers[3];
 };
 
+/* Lines stay for as long as the window, among blocks that come and go with each chunk: on one heap with them they would
+ * keep it from shrinking (measured: 471 MB instead of 397 at most, with windows of 48 MB). */
+enum { MAPPED = 1 << 18 };
+
+static void free_text(struct lines *lines) {
+    if (lines->mapped)
+        munmap(lines->text, (size_t)lines->size);
+    else
+        free(lines->text);
+}
+
 static void free_lines(struct lines *lines) {
-    free(lines->ends), free(lines->text);
-    free(lines);
+    free_text(lines);
+    free(lines->ends), free(lines);
+}
+
+/* Leaves no room behind the text. */
+static void settle(struct lines *lines) {
+    char *text = MAP_FAILED;
+    if (lines->size >= MAPPED)
+        text = mmap(NULL, (size_t)lines->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (text != MAP_FAILED) {
+        memcpy(text, lines->text, (size_t)lines->size);
+        free(lines->text);
+        lines->text = text, lines->mapped = 1;
+    } else if ((text = realloc(lines->text, (size_t)lines->size + 1))) {
+        lines->text = text;
+    }
 }
 
 static struct lines *new_lines(int64_t rows) {
@@ -136,11 +164,8 @@ static struct lines *encode(const struct arrays *arrays) {
             free_lines(lines);
             return NULL;
         }
-    if (lines) { /* they stay for as long as the window does */
-        char *text = realloc(lines->text, (size_t)lines->size + 1);
-        if (text)
-            lines->text = text;
-    }
+    if (lines)
+        settle(lines);
     return lines;
 }
 
