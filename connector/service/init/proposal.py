@@ -14,7 +14,7 @@ import polars as pl
 import yaml
 
 from connector.profiles.mapping import check_name, is_id
-from connector.profiles.text import unsupported
+from connector.profiles.text import branches, unsupported
 from connector.service.init.records import OF_FOLDER, framing_lines
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ _WORDS: Final = (
     (pl.Time, "a time of day"),
     (pl.Duration, "a duration"),
     (pl.Decimal, "a decimal"),
-    (pl.List, "a list"),
+    (pl.List, "a list or map: JSON, whose commas unsafe_text judges; docs/types.md"),
     (pl.Struct, "one of several types"),
     (pl.Categorical, "an enum"),
     (pl.Enum, "an enum"),
@@ -213,6 +213,8 @@ def words(dtype: pl.DataType) -> str:
         return "a whole number"
     if dtype.is_float():
         return "a number"
+    if isinstance(dtype, pl.Struct) and any(isinstance(held, pl.Struct) for held in branches(dtype)):
+        return "one of several types; a record as JSON, whose commas unsafe_text judges: rather name its fields"
     return next((said for kind, said in _WORDS if isinstance(dtype, kind)), str(dtype))
 
 
