@@ -129,7 +129,7 @@ class Mapping:
         names = self._attributes_in(held)
         for name in self.stand_ins.takes:
             if name not in names and name != OTHERS:
-                near = difflib.get_close_matches(name, names, n=1)
+                near = ends or difflib.get_close_matches(name, names, n=1)
                 hint = f"did you mean `{near[0]}`?" if near else "name one of the attributes, or `*` for all others"
                 raise SettingError(f"{where}: on_null names `{name}`, which is no attribute: {hint}")
 
@@ -257,7 +257,9 @@ def is_id(dtype: pl.DataType) -> bool:
 def _missing(path: str, dtypes: abc.Mapping[str, pl.DataType]) -> str:
     if inside := [known for known in dtypes if known.startswith(f"{path}.")]:
         return f"`{path}` is a record, which has no text form of its own: name one of its fields, such as `{inside[0]}`"
-    near = difflib.get_close_matches(path, dtypes, n=1)
+    # `after.tier` for `tier`, and `recordIds` for `ChangeEventHeader.recordIds`, before what is spelt alike.
+    ends = [known for known in dtypes if path.endswith(f".{known}") or known.endswith(f".{path}")]
+    near = ends or difflib.get_close_matches(path, dtypes, n=1)
     shown = ", ".join(f"`{known}`" for known in list(dtypes)[:_NAMES_SHOWN]) or "none"
     more = ", …" if len(dtypes) > _NAMES_SHOWN else ""
     hint = f"did you mean `{near[0]}`?" if near else f"it has {shown}{more}"

@@ -296,6 +296,14 @@ def test_two_sources_cannot_claim_one_attribute() -> None:
     assert "attribute city is written by sources[0] and sources[1]" in text
 
 
+def test_a_key_that_needs_the_registry_says_so() -> None:
+    """The setting that is named is the one that asks, not the framing of the values."""
+    without = {name: section for name, section in MINIMAL.items() if name != "registry"}
+    keyed = source(framing="plain", schema_file="/x.avsc", key_framing="confluent", id="key.id")
+    told = problems(without | {"sources": [keyed]})
+    assert "registry.url: missing; sources[0] has the key_framing confluent, which needs it" in told
+
+
 def test_the_registry_is_needed_only_where_a_source_asks_it() -> None:
     """A topic with a schema file needs none; a framed one does, and says which."""
     without = {name: section for name, section in MINIMAL.items() if name != "registry"}
