@@ -92,6 +92,8 @@ def test_the_shape_is_proposed_with_the_row_inside(tmp_path: Path, name: str, sh
 @pytest.mark.parametrize(
     ("dtype", "told"),
     [
+        (pl.Datetime("ms", "UTC"), "# a timestamp\n"),
+        (pl.Datetime("ms"), "# a timestamp without a zone\n"),
         (pl.List(pl.String), "# a list or map: JSON, whose commas unsafe_text judges"),
         (
             pl.Struct({"?string": pl.String, "?Name": pl.Struct({"first": pl.String})}),
@@ -100,8 +102,8 @@ def test_the_shape_is_proposed_with_the_row_inside(tmp_path: Path, name: str, sh
         (pl.Struct({"?string": pl.String, "?long": pl.Int64}), "# one of several types\n"),
     ],
 )
-def test_a_field_that_would_make_dead_letters_says_so(dtype: pl.DataType, told: str) -> None:
-    """JSON of more than one entry has commas, which `unsafe_text` refuses unless told otherwise."""
+def test_what_a_field_is_stands_beside_it(dtype: pl.DataType, told: str) -> None:
+    """In the words of expressions; JSON has commas, which `unsafe_text` refuses unless told otherwise."""
     dtypes = {"customer_id": pl.String(), "name": dtype}
     assert told in proposal.render(PLACE, detect(dtypes), proposal.propose(dtypes))
 
