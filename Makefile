@@ -55,16 +55,15 @@ chaos-mutations: install  ## six mistakes on purpose, each of which the chaos ru
 demo: install  ## the whole road in one process, against a simulated Target
 	$(BIN)/target-connector demo
 
-bench: install  ## the tables and the chart of docs/performance.md, made again: 15 minutes on a busy machine; needs Docker
+bench: install  ## the tables and the chart of docs/performance.md, made again: ten minutes; needs Docker
 	$(BIN)/python -m benchmarks.road --chart docs/performance.svg
 	$(BIN)/python -m benchmarks.matrix
 	$(BIN)/python -m benchmarks.decode
 	$(BIN)/python -m benchmarks.shapes
 	$(BIN)/python -m benchmarks.body
 
-bench-quick: install  ## once with few events: two minutes on a busy machine; needs Docker
+bench-quick: install  ## the contest once with few events: a minute; needs Docker
 	$(BIN)/python -m benchmarks.road --quick
-	$(BIN)/python -m benchmarks.matrix --quick
 
 pins: install  ## write the requirement files anew from pyproject.toml
 	$(BIN)/uv pip compile --quiet --no-strip-extras --universal --generate-hashes --no-emit-index-url --no-emit-find-links --upgrade --no-header \

@@ -94,6 +94,7 @@ def _settings(given: Task) -> Settings:
         "registry": {"url": "http://127.0.0.1:1"},  # asked for by the settings, not used
         "sources": [{"topics": [given.topic], "id": ID, "attributes": {name: name for name in ATTRIBUTES}}],
         "target": {"client": "acme", "base_url": given.sink},
+        "window": {"max_age": "2s"},  # of the last one, which is not full; the others take less
         "service": {"host": "127.0.0.1", "port": 0},
     }
     settings["service"] |= {"extension": "--no-extension" not in sys.argv}

@@ -13,7 +13,6 @@ import io
 import re
 import statistics
 import struct
-import sys
 import tempfile
 import time
 from dataclasses import dataclass, field, replace
@@ -57,6 +56,17 @@ class Sink:
     waited_s: list[float] = field(default_factory=list)
     first: float | None = None
 
+    def reset(self) -> None:
+        """Forgets what came."""
+        self.first = None
+        self.waited_s.clear()
+
+    def wait_s(self) -> float:
+        """Waits for the first batch, and tells when it came."""
+        while self.first is None:
+            time.sleep(0.01)
+        return self.first
+
     async def take(self, request: web.Request) -> web.Response:
         """Answers as Target does, and reads the times."""
         body = (await request.read()).decode()
@@ -82,11 +92,10 @@ async def serve(address: str, topic: str, given: argparse.Namespace) -> dict[str
 
 def _first_s(sink: Sink, setting: Setting, folder: str) -> float:
     """Seconds from the start of a command to its first batch; an event is in the topic already."""
-    sink.first, began = None, time.monotonic()
+    sink.reset()
+    began = time.monotonic()
     with running(setting, folder):
-        while sink.first is None:
-            time.sleep(0.01)
-    return sink.first - began
+        return sink.wait_s() - began
 
 
 def measure(sink: Sink, address: str, topic: str, target: str, given: argparse.Namespace) -> dict[str, float]:
@@ -96,10 +105,9 @@ def measure(sink: Sink, address: str, topic: str, target: str, given: argparse.N
     with tempfile.TemporaryDirectory() as folder:
         # The first one waits some seconds more: new brokers make the topic of the groups' offsets.
         _, *starts = [_first_s(sink, setting, folder) for _ in range(1 + given.starts)]
-        sink.first = None
+        sink.reset()
         with running(replace(setting, max_age=f"{given.age}s"), folder) as (process, _):
-            while sink.first is None:
-                time.sleep(0.01)
+            sink.wait_s()
             time.sleep(5)
             used, at = _cpu_s(process.pid), time.monotonic()
             time.sleep(given.idle)
@@ -176,4 +184,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -129,13 +129,14 @@ def measure(
         frames = changes.frames
         with clock.step("shape"):
             if shape is not None:
-                meant = [shape.meaning(*pair) for pair in zip(changes.frames, changes.writers, strict=True)]
+                pairs = zip(changes.frames, changes.writers, strict=True)
+                meant = [shape.meaning(one, writer) for one, writer in pairs if writer is not None]
                 frames = [one.changes for one in meant if one.changes is not None]
         with clock.step("map"):
             for one in frames:
                 feed.mapping.rows(rule(one, OnDelete.SKIP).changes)
     micros = {name: 1e6 * median(seconds) / frame.height for name, seconds in clock.seconds.items()}
-    return micros, float(frame[VALUE].bin.size().mean() or 0) - 5
+    return micros, int(frame[VALUE].bin.size().sum()) / frame.height - 5
 
 
 def main() -> None:

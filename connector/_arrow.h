@@ -1,6 +1,8 @@
-/* Apache Arrow's C data and stream interfaces, as far as the extensions use them; the structures are Arrow's own.
+/* Apache Arrow's C data and stream interfaces, as far as the extensions use them; the structures are Arrow's own. And the
+ * capsules in which Python hands them on. To be included after Python.h.
  *
- * https://arrow.apache.org/docs/format/CDataInterface.html and CStreamInterface.html, frozen since Arrow 1.0.
+ * https://arrow.apache.org/docs/format/CDataInterface.html, CStreamInterface.html and CDataInterface/PyCapsuleInterface.html,
+ * frozen since Arrow 1.0.
  */
 #ifndef CONNECTOR_ARROW_H
 #define CONNECTOR_ARROW_H
@@ -8,6 +10,10 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Values are copied as they are in Avro and in headers, and sizes are counted in 64 bits. */
+_Static_assert(sizeof(size_t) == 8 && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+               "for machines of 64 bits and the lowest byte first; without the extension the others do all of it too");
 
 struct ArrowSchema {
     const char *format, *name, *metadata;
@@ -85,6 +91,91 @@ static inline int take_all(struct ArrowArrayStream *stream, struct arrays *array
         if (!next->release)
             return 1;
     }
+}
+
+/* Capsules. What one holds goes with it, unless somebody took it over. */
+
+static inline void free_array(PyObject *capsule) {
+    struct ArrowArray *array = PyCapsule_GetPointer(capsule, "arrow_array");
+    if (array->release)
+        array->release(array);
+    free(array);
+}
+
+static inline void free_schema(PyObject *capsule) {
+    struct ArrowSchema *schema = PyCapsule_GetPointer(capsule, "arrow_schema");
+    if (schema->release)
+        schema->release(schema);
+    free(schema);
+}
+
+/* Takes over what it is given, whatever comes; so do the next two. */
+static inline PyObject *array_capsule(struct ArrowArray given) {
+    struct ArrowArray *array = malloc(sizeof *array);
+    PyObject *capsule = array ? (*array = given, PyCapsule_New(array, "arrow_array", free_array)) : PyErr_NoMemory();
+    if (!capsule)
+        given.release(&given), free(array);
+    return capsule;
+}
+
+static inline PyObject *schema_capsule(struct ArrowSchema given) {
+    struct ArrowSchema *schema = malloc(sizeof *schema);
+    PyObject *capsule = schema ? (*schema = given, PyCapsule_New(schema, "arrow_schema", free_schema)) : PyErr_NoMemory();
+    if (!capsule)
+        given.release(&given), free(schema);
+    return capsule;
+}
+
+/* Of a schema and an array, one of which may have failed. */
+static inline PyObject *pair(PyObject *schema, PyObject *array) {
+    PyObject *both = schema && array ? PyTuple_Pack(2, schema, array) : NULL;
+    Py_XDECREF(schema), Py_XDECREF(array);
+    return both;
+}
+
+/* Frames: structs whose columns live and go with them. */
+
+enum { LABEL = 16 };
+
+struct field {
+    struct ArrowSchema schema;
+    char format[LABEL], name[LABEL];
+};
+
+/* Room for so many, and for a pointer to each behind them. */
+static inline struct field *new_fields(size_t count) {
+    return calloc(count + 1, sizeof(struct field) + sizeof(struct ArrowSchema *));
+}
+
+static inline void release_field(struct ArrowSchema *schema) { schema->release = NULL; }
+
+static inline void release_fields(struct ArrowSchema *schema) {
+    free(schema->private_data);
+    schema->release = NULL;
+}
+
+/* The schema of columns that have a format and a name; takes them over. */
+static inline PyObject *frame_schema(struct field *fields, size_t count) {
+    struct ArrowSchema **pointers = (struct ArrowSchema **)(fields + count);
+    for (size_t i = 0; i < count; i++) {
+        fields[i].schema = (struct ArrowSchema){
+            .format = fields[i].format, .name = fields[i].name, .flags = ARROW_NULLABLE, .release = release_field};
+        pointers[i] = &fields[i].schema;
+    }
+    return schema_capsule((struct ArrowSchema){.format = "+s",
+                                               .name = "",
+                                               .n_children = (int64_t)count,
+                                               .children = pointers,
+                                               .release = release_fields,
+                                               .private_data = fields});
+}
+
+static inline void release_column(struct ArrowArray *array) { array->release = NULL; }
+
+static inline void release_columns(struct ArrowArray *array) {
+    for (int64_t i = 0; i < array->n_children; i++)
+        if (array->children[i]->release)
+            array->children[i]->release(array->children[i]);
 }
 
 #endif

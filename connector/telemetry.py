@@ -99,7 +99,7 @@ class Telemetry(Protocol):
     def columns(self, why_not: str | None, slowly: str | None = None) -> None:
         """Records are decoded in columns from now on (None), or all one by one, as no fast decoder is usable.
 
-        `slowly` is why the C extension, which is installed, is not used for it.
+        `slowly` is why some records take longer than they could: one of the fast decoders is not usable.
         """
 
     def read_singly(self, why: str, count: int) -> None:

@@ -31,13 +31,11 @@ struct node {
     struct node *children; /* one after the other, each followed by those inside of it elsewhere */
 };
 
-enum { FORMAT = 16 };
-
 struct plan {
     struct node root;
     int32_t columns;
     enum op *ops;
-    char (*formats)[FORMAT];
+    char (*formats)[LABEL];
 };
 
 static void free_node(struct node *node) {
@@ -51,25 +49,26 @@ static void free_plan(struct plan *plan) {
     free(plan->ops), free(plan->formats), free(plan);
 }
 
-/* The numbers of a node are op, wanted, size, precision, scale, count; then come those of its children. */
-enum { NUMBERS = 6 };
+/* The numbers of a node are op, wanted, size, precision, scale, count; then come those of its children. Python's walks of
+ * a schema end at some hundreds of levels, and some hundred bytes of the stack are taken for each here. */
+enum { NUMBERS = 6, DEPTH = 1000 };
 
-static int grow(struct node *node, struct plan *plan, const int32_t **at, const int32_t *end) {
-    if (end - *at < NUMBERS)
+static int grow(struct node *node, struct plan *plan, const int32_t **at, const int32_t *end, int depth) {
+    if (!depth || end - *at < NUMBERS)
         return 0;
     const int32_t *told = *at;
     *at += NUMBERS;
     if (told[0] < 0 || told[0] >= OPS || told[5] < 0 || told[5] > end - *at)
         return 0;
     *node = (struct node){.op = (enum op)told[0], .column = -1, .size = told[2], .first = plan->columns};
-    if (node->op == FIXED && node->size < 0)
+    if ((node->op == FIXED && node->size < 0) || (node->op < RECORD && told[5]))
         return 0;
     if (told[1] && node->op > NOTHING && node->op < RECORD) {
         node->column = plan->columns++;
         static const char *const formats[] = {NULL, "b", "l", "f", "g", "vz", "vz"};
         plan->ops[node->column] = node->op;
         if (node->op == DECIMAL)
-            snprintf(plan->formats[node->column], FORMAT, "d:%d,%d", (int)told[3], (int)told[4]);
+            snprintf(plan->formats[node->column], LABEL, "d:%d,%d", (int)told[3], (int)told[4]);
         else
             strcpy(plan->formats[node->column], formats[node->op]);
     }
@@ -79,18 +78,19 @@ static int grow(struct node *node, struct plan *plan, const int32_t **at, const 
             return 0;
         node->count = told[5];
         for (int32_t i = 0; i < node->count; i++)
-            if (!grow(&node->children[i], plan, at, end))
+            if (!grow(&node->children[i], plan, at, end, depth - 1))
                 return 0;
     }
     node->end = plan->columns;
-    return node->op != ARRAY || (node->count == 1 && node->children[0].op != NOTHING);
+    /* Of an array, a row would have any number of values, or none. */
+    return node->op != ARRAY || (node->count == 1 && node->children[0].op != NOTHING && node->first == node->end);
 }
 
 /* The columns of what is read, which live until the frame made of them is gone. */
 
 struct column {
     uint8_t *valid; /* a bit for each row */
-    union {
+    union { /* NULL until there is a value, as a byte may say that a record of a thousand fields is null */
         void *values;
         uint8_t *bits;
         int64_t *longs;
@@ -105,6 +105,7 @@ struct column {
 struct batch {
     int64_t rows, room; /* as many as were read, as there is room for */
     struct column *columns;
+    void *zeros;   /* the values of columns without one */
     uint8_t *data; /* of all views: no byte of a datum is in two columns */
     int64_t size;
     int32_t count;
@@ -116,13 +117,28 @@ struct batch {
 static void free_batch(struct batch *batch) {
     for (int32_t i = 0; batch->columns && i < batch->count; i++)
         free(batch->columns[i].valid), free(batch->columns[i].values);
-    free(batch->columns), free(batch->data), free(batch->buffers), free(batch->arrays), free(batch->pointers);
+    free(batch->columns), free(batch->zeros), free(batch->data);
+    free(batch->buffers), free(batch->arrays), free(batch->pointers);
     free(batch);
 }
 
 static size_t width(enum op op) {
-    static const size_t widths[OPS] = {[LONG] = 8, [FLOAT] = 4, [DOUBLE] = 8, [BYTES] = 16, [FIXED] = 16, [DECIMAL] = 16};
+    static const size_t widths[OPS] = {[BOOLEAN] = 1, /* a bit would do */
+                                       [LONG] = 8,
+                                       [FLOAT] = 4,
+                                       [DOUBLE] = 8,
+                                       [BYTES] = sizeof(struct view),
+                                       [FIXED] = sizeof(struct view),
+                                       [DECIMAL] = sizeof(__int128)};
     return widths[op];
+}
+
+enum { WIDEST = sizeof(__int128) };
+
+/* Zeros, so that nothing has to be written where a row is null. */
+static int allot(struct column *column, const struct batch *batch, enum op op) {
+    column->values = calloc((size_t)batch->room + 1, width(op));
+    return column->values != NULL;
 }
 
 static struct batch *new_batch(const struct plan *plan, int64_t rows, int64_t bytes) {
@@ -136,13 +152,13 @@ static struct batch *new_batch(const struct plan *plan, int64_t rows, int64_t by
     batch->arrays = calloc(count + 1, sizeof *batch->arrays);
     batch->pointers = calloc(count + 1, sizeof *batch->pointers);
     batch->data = malloc((size_t)bytes + 1);
-    int whole = batch->columns && batch->buffers && batch->arrays && batch->pointers && batch->data;
+    batch->zeros = calloc((size_t)rows + 1, WIDEST);
+    int whole =
+        batch->columns && batch->buffers && batch->arrays && batch->pointers && batch->data && batch->zeros;
     for (size_t i = 0; whole && i < count; i++) {
         struct column *column = &batch->columns[i];
         column->valid = malloc(bits);
-        column->values = plan->ops[i] == BOOLEAN ? calloc(bits, 1) : malloc(((size_t)rows + 1) * width(plan->ops[i]));
-        whole = column->valid && column->values;
-        if (whole)
+        if ((whole = column->valid != NULL))
             memset(column->valid, 0xFF, bits);
     }
     if (whole)
@@ -210,12 +226,10 @@ static int put_decimal(__int128 *value, const uint8_t *bytes, int64_t size) {
     return 1;
 }
 
-static void put_nulls(struct batch *batch, const struct plan *plan, int32_t first, int32_t end) {
+static void put_nulls(struct batch *batch, int32_t first, int32_t end) {
     int64_t row = batch->rows;
     for (int32_t i = first; i < end; i++) {
         struct column *column = &batch->columns[i];
-        size_t size = width(plan->ops[i]);
-        memset((uint8_t *)column->values + (size_t)row * size, 0, size);
         column->valid[row / 8] &= (uint8_t)~(1 << row % 8);
         column->nulls++;
     }
@@ -228,8 +242,8 @@ static int take_union(struct batch *batch, const struct plan *plan, const struct
     if (!take_long(cursor, &index) || index < 0 || index >= node->count)
         return 0;
     const struct node *branch = &node->children[index];
-    put_nulls(batch, plan, node->first, branch->first);
-    put_nulls(batch, plan, branch->end, node->end);
+    put_nulls(batch, node->first, branch->first);
+    put_nulls(batch, branch->end, node->end);
     return take(batch, plan, branch, cursor);
 }
 
@@ -257,6 +271,8 @@ static int take(struct batch *batch, const struct plan *plan, const struct node 
     int64_t row = batch->rows, number, size;
     const uint8_t *bytes;
     struct column *column = node->column < 0 ? NULL : &batch->columns[node->column];
+    if (column && !column->values && !allot(column, batch, node->op))
+        return 0;
     switch (node->op) {
     case NOTHING:
         return 1;
@@ -276,7 +292,7 @@ static int take(struct batch *batch, const struct plan *plan, const struct node 
         if (!take_bytes(cursor, sizeof(float), &bytes))
             return 0;
         if (column)
-            memcpy(&column->floats[row], bytes, sizeof(float)); /* Avro's order is that of the machines wheels are for */
+            memcpy(&column->floats[row], bytes, sizeof(float)); /* Avro's order is that of the machine */
         return 1;
     case DOUBLE:
         if (!take_bytes(cursor, sizeof(double), &bytes))
@@ -326,9 +342,11 @@ static int read_array(struct batch *batch, const struct plan *plan, const struct
 static int64_t bytes_of(const struct arrays *datums) {
     int64_t bytes = 0;
     for (int64_t i = 0; i < datums->count; i++) {
-        const struct view *views = datums->each[i].buffers[1];
-        for (int64_t row = 0; row < datums->each[i].length; row++)
-            bytes += views[datums->each[i].offset + row].size;
+        const struct ArrowArray *array = &datums->each[i];
+        const struct view *views = array->buffers[1];
+        for (int64_t row = array->offset; row < array->offset + array->length; row++)
+            if (is_valid(array->buffers[0], row)) /* or its size may be anything */
+                bytes += views[row].size;
     }
     return bytes;
 }
@@ -342,116 +360,48 @@ static int read_all(struct batch *batch, const struct plan *plan, const struct a
 
 /* What Polars takes. */
 
-static void release_child(struct ArrowArray *array) { array->release = NULL; }
-
 static void release_batch(struct ArrowArray *array) {
-    for (int64_t i = 0; i < array->n_children; i++)
-        if (array->children[i]->release)
-            array->children[i]->release(array->children[i]);
+    release_columns(array);
     free_batch(array->private_data);
     array->release = NULL;
 }
 
-static void free_array(PyObject *capsule) {
-    struct ArrowArray *array = PyCapsule_GetPointer(capsule, "arrow_array");
-    if (array->release)
-        array->release(array);
-    free(array);
-}
-
 /* Takes the batch over, whatever comes. */
 static PyObject *new_array(struct batch *batch, const struct plan *plan) {
-    struct ArrowArray *array = calloc(1, sizeof *array);
-    if (!array) {
-        free_batch(batch);
-        return PyErr_NoMemory();
-    }
     for (int32_t i = 0; i < batch->count; i++) {
         struct column *column = &batch->columns[i];
         const void **buffers = batch->buffers[i];
         int views = plan->ops[i] == BYTES || plan->ops[i] == FIXED;
         buffers[0] = column->nulls ? column->valid : NULL;
-        buffers[1] = column->values;
+        buffers[1] = column->values ? column->values : batch->zeros;
         buffers[2] = batch->data;
         buffers[3] = &batch->size; /* the sizes of the buffers of views */
         batch->arrays[i] = (struct ArrowArray){.length = batch->rows,
                                                .null_count = column->nulls,
                                                .n_buffers = views ? 4 : 2,
                                                .buffers = buffers,
-                                               .release = release_child};
+                                               .release = release_column};
         batch->pointers[i] = &batch->arrays[i];
     }
-    *array = (struct ArrowArray){.length = batch->rows,
-                                 .n_buffers = 1,
-                                 .n_children = batch->count,
-                                 .buffers = batch->none,
-                                 .children = batch->pointers,
-                                 .release = release_batch,
-                                 .private_data = batch};
-    PyObject *capsule = PyCapsule_New(array, "arrow_array", free_array);
-    if (!capsule)
-        release_batch(array), free(array);
-    return capsule;
-}
-
-struct fields {
-    struct ArrowSchema *columns, **pointers;
-    char (*formats)[FORMAT], (*names)[FORMAT]; /* a column is called by its number */
-};
-
-static void free_fields(struct fields *fields) {
-    if (fields)
-        free(fields->columns), free(fields->pointers), free(fields->formats), free(fields->names);
-    free(fields);
-}
-
-static void release_field(struct ArrowSchema *schema) { schema->release = NULL; }
-
-static void release_fields(struct ArrowSchema *schema) {
-    free_fields(schema->private_data);
-    schema->release = NULL;
-}
-
-static void free_schema(PyObject *capsule) {
-    struct ArrowSchema *schema = PyCapsule_GetPointer(capsule, "arrow_schema");
-    if (schema->release)
-        schema->release(schema);
-    free(schema);
+    return array_capsule((struct ArrowArray){.length = batch->rows,
+                                             .n_buffers = 1,
+                                             .n_children = batch->count,
+                                             .buffers = batch->none,
+                                             .children = batch->pointers,
+                                             .release = release_batch,
+                                             .private_data = batch});
 }
 
 static PyObject *new_schema(const struct plan *plan) {
     size_t count = (size_t)plan->columns;
-    struct ArrowSchema *schema = calloc(1, sizeof *schema);
-    struct fields *fields = calloc(1, sizeof *fields);
-    if (fields) {
-        fields->columns = calloc(count + 1, sizeof *fields->columns);
-        fields->pointers = calloc(count + 1, sizeof *fields->pointers);
-        fields->formats = malloc((count + 1) * sizeof *fields->formats);
-        fields->names = malloc((count + 1) * sizeof *fields->names);
-    }
-    if (!schema || !fields || !fields->columns || !fields->pointers || !fields->formats || !fields->names) {
-        free_fields(fields), free(schema);
+    struct field *fields = new_fields(count);
+    if (!fields)
         return PyErr_NoMemory();
-    }
-    memcpy(fields->formats, plan->formats, count * sizeof *fields->formats);
     for (size_t i = 0; i < count; i++) {
-        snprintf(fields->names[i], FORMAT, "%d", (int)i);
-        fields->columns[i] = (struct ArrowSchema){.format = fields->formats[i],
-                                                  .name = fields->names[i],
-                                                  .flags = ARROW_NULLABLE,
-                                                  .release = release_field};
-        fields->pointers[i] = &fields->columns[i];
+        memcpy(fields[i].format, plan->formats[i], LABEL);
+        snprintf(fields[i].name, LABEL, "%d", (int)i); /* a column is called by its number */
     }
-    *schema = (struct ArrowSchema){.format = "+s",
-                                   .name = "",
-                                   .n_children = (int64_t)count,
-                                   .children = fields->pointers,
-                                   .release = release_fields,
-                                   .private_data = fields};
-    PyObject *capsule = PyCapsule_New(schema, "arrow_schema", free_schema);
-    if (!capsule)
-        release_fields(schema), free(schema);
-    return capsule;
+    return frame_schema(fields, count);
 }
 
 /* The module. */
@@ -480,7 +430,7 @@ static PyObject *py_plan(PyObject *module, PyObject *argument) {
     }
     memcpy(numbers, bytes, count * sizeof *numbers);
     const int32_t *at = numbers;
-    int whole = grow(&plan->root, plan, &at, numbers + count) && at == numbers + count;
+    int whole = grow(&plan->root, plan, &at, numbers + count, DEPTH) && at == numbers + count;
     free(numbers);
     if (!whole) {
         free_plan(plan);
@@ -495,7 +445,7 @@ static PyObject *py_plan(PyObject *module, PyObject *argument) {
 
 static int is_views(struct ArrowArrayStream *stream) {
     struct ArrowSchema schema = {0};
-    if (stream->get_schema(stream, &schema))
+    if (!stream->release || stream->get_schema(stream, &schema)) /* somebody has taken it over */
         return 0;
     int views = !strcmp(schema.format, "vz");
     schema.release(&schema);
@@ -534,10 +484,8 @@ static PyObject *py_read(PyObject *module, PyObject *arguments) {
             return PyErr_NoMemory();
         Py_RETURN_NONE;
     }
-    PyObject *array = new_array(batch, plan), *schema = array ? new_schema(plan) : NULL;
-    PyObject *result = schema ? PyTuple_Pack(2, schema, array) : NULL;
-    Py_XDECREF(schema), Py_XDECREF(array);
-    return result;
+    PyObject *array = new_array(batch, plan);
+    return pair(array ? new_schema(plan) : NULL, array);
 }
 
 static PyMethodDef functions[] = {

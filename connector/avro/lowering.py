@@ -73,7 +73,7 @@ def parse(text: str, label: str, references: Sequence[str] = ()) -> Schema:
 def _layout(avro: Any, named: Mapping[str, Any]) -> Record | None:
     try:
         return layout(avro, named)
-    except Unfit:
+    except (Unfit, RecursionError):  # it takes more of the stack than what went before
         return None
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from array import array
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import polars as pl
 
@@ -26,7 +26,7 @@ except ImportError:  # installed without a compiler
     _datums = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from connector.avro.layouts import Layout
     from connector.avro.meaning import Meaning
@@ -36,6 +36,7 @@ INSTALLED: Final = _datums is not None
 # As in `_datums.c`.
 _NOTHING, _FIXED, _DECIMAL, _RECORD, _UNION, _ARRAY = 0, 6, 7, 8, 9, 10
 _VALUES: Final = {"boolean": 1, "long": 2, "float": 3, "double": 4, "bytes": 5, "string": 5}
+_SIZES_END: Final = 2**31
 
 _Inside = dict[str, "Column | _Inside"]  # what is wanted inside of a record or union, by step
 
@@ -56,9 +57,10 @@ class Native:
             raise Unfit("the C extension is not installed")
         walk = _Walk()
         walk.add(root, _inside(columns))
-        self._found = walk.found
-        self._order = [next(at for at, (path, _) in enumerate(walk.found) if path == column.path) for column in columns]
         self._plan = _datums.plan(array("i", itertools.chain.from_iterable(walk.nodes)).tobytes())
+        self._found = walk.found
+        places = {path: at for at, (path, _) in enumerate(walk.found)}
+        self._order = [places[column.path] for column in columns]
 
     def read(self, datums: pl.Series) -> list[pl.Series]:
         """Decode all datums; see `Columns.read`."""
@@ -118,7 +120,7 @@ class _Walk:
         avro = leaf.avro if isinstance(leaf.avro, dict) else {"type": leaf.avro}
         if isinstance(wanted, Column):
             self.found.append((wanted.path, _text if avro["type"] == "string" else leaf.means))
-        node = _Node(_VALUES.get(avro["type"], _FIXED), isinstance(wanted, Column), avro.get("size", -1))
+        node = _Node(_VALUES.get(avro["type"], _FIXED), isinstance(wanted, Column), _size(avro))
         if avro.get("logicalType") == "decimal":
             node = node._replace(op=_DECIMAL, precision=avro["precision"], scale=avro["scale"])
         self.nodes.append(node)
@@ -133,6 +135,8 @@ class _Walk:
 
     def _union(self, union: Union, wanted: Column | _Inside) -> None:
         branches = {branch.index: branch for branch in union.branches}
+        if wanted and not branches:
+            raise Unfit("a union of null only")
         count = len(union.avro) - 1  # the last one is there for another engine
         self.nodes.append(_Node(_UNION, inside=count))
         for index in range(count):
@@ -145,6 +149,16 @@ class _Walk:
                 self.add(branch.holds, wanted.get(branch.name, {}))
             else:
                 raise Unfit("a union of several types")
+
+
+def _size(avro: Mapping[str, Any]) -> int:
+    """Of a fixed type, which nobody has looked at yet; -1 of another one, whose values tell it."""
+    if avro["type"] != "fixed":
+        return -1
+    size = avro["size"]
+    if isinstance(size, int) and 0 <= size < _SIZES_END:
+        return size
+    raise Unfit("a size that no value has")
 
 
 def _text(series: pl.Series) -> pl.Series:

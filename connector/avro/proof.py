@@ -7,6 +7,7 @@ in some milliseconds.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,7 +25,7 @@ from connector.avro.semantics import NAME, VARIABLE_SCALE
 if TYPE_CHECKING:
     from connector.avro.layouts import Record
     from connector.avro.paths import Column
-    from connector.avro.reading import Engine
+    from connector.avro.reading import Engine, Engines
 
 _PERSON: Final = {
     "type": "record",
@@ -75,6 +76,33 @@ _TYPES: Final[dict[str, tuple[Any, Any, Any]]] = {  # type, and the values of tw
     "record": (["null", "Person"], ("Person", {"first": "d", "born": 1}), None),
     "left_out": (["null", "string"], ("string", "e"), None),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """The engines that may decode, the fastest first.
+
+    Attributes:
+        engines: those that give what the reference gives.
+        why_not: why there is none; None where there is one.
+        slowly: why some records take longer than they could, though there is one; None where none does.
+    """
+
+    engines: Engines
+    why_not: str | None
+    slowly: str | None
+
+
+def prove(wanted: Engines) -> Proven:
+    """Try engines, at least one, the fastest first."""
+    failures = {engine: failure(engine) for engine in wanted}
+    engines = tuple(engine for engine, why in failures.items() if why is None)
+    first, last = failures[wanted[0]], failures[wanted[-1]]
+    if not engines:
+        return Proven((), last, None)
+    if first is None and last is not None:
+        return Proven(engines, None, f"in decoding arrays, maps, records and unions of several types {last}")
+    return Proven(engines, None, first and f"in decoding {first}")
 
 
 def failure(engine: type[Engine]) -> str | None:

@@ -49,7 +49,7 @@ class Engine(Protocol):
 
 
 Engines = tuple[type[Engine], ...]
-ENGINES: Final[Engines] = (Native, Columns)  # the first one that can is taken
+ENGINES: Final[Engines] = (Native, Columns)  # the first one that can is taken, and where it fails the next one
 
 
 class Singly(StrEnum):
@@ -81,7 +81,7 @@ class Reader:
         self.schema = schema
         self.columns = columns
         self._why = Singly.SCHEMA if engines else Singly.ENGINE
-        self._engine = next(_ready(schema, columns, engines), None)
+        self._usable = tuple(_ready(schema, columns, engines))
 
     def read(self, datums: pl.Series) -> Reading:
         """Decode datums (Binary, no nulls)."""
@@ -90,16 +90,17 @@ class Reader:
         return Reading(_joined(parts, self.columns), singly)
 
     def _part(self, datums: pl.Series, singly: Counter[Singly]) -> tuple[int, Rows]:
-        if self._engine is None:
+        if not self._usable:
             return self._singly(datums, self._why, singly)
+        engine, *others = self._usable
         try:
-            return len(datums), Rows(self._engine.read(datums), [])
+            return len(datums), Rows(engine.read(datums), [])
         except DatumError:
             pass
         except EngineError:
             # It may panic on each part of each chunk, and every time Rust prints a page; so that was the last time.
-            self._engine, self._why = None, Singly.ENGINE
-            return self._singly(datums, self._why, singly)
+            self._usable, self._why = tuple(others), Singly.ENGINE
+            return self._part(datums, singly)
         if len(datums) <= _SINGLY:
             return self._singly(datums, Singly.DAMAGED, singly)
         size = -(-len(datums) // _PIECES)
@@ -114,7 +115,7 @@ class Reader:
 def _ready(schema: Schema, columns: Sequence[Column], engines: Engines) -> Iterator[Engine]:
     if schema.layout is not None:
         for engine in engines:
-            with contextlib.suppress(Unfit):
+            with contextlib.suppress(Unfit, RecursionError):  # where the schema was parsed there was more room
                 yield engine(schema.layout, columns)
 
 

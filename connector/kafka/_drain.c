@@ -109,46 +109,13 @@ enum { OFFSET, RUN, VALUE, KEY, HEADERS, COLUMNS };
 static const char *const names[COLUMNS] = {"#offset", "#run", "#value", "key", "headers"};
 static const char *const formats[COLUMNS] = {"l", "I", "Z", "Z", "Z"};
 
-struct fields {
-    struct ArrowSchema columns[COLUMNS], *pointers[COLUMNS];
-};
-
-static void release_field(struct ArrowSchema *schema) { schema->release = NULL; }
-
-static void release_fields(struct ArrowSchema *schema) {
-    free(schema->private_data);
-    schema->release = NULL;
-}
-
-static void free_schema(PyObject *capsule) {
-    struct ArrowSchema *schema = PyCapsule_GetPointer(capsule, "arrow_schema");
-    if (schema->release)
-        schema->release(schema);
-    free(schema);
-}
-
 static PyObject *new_schema(void) {
-    struct ArrowSchema *schema = calloc(1, sizeof *schema);
-    struct fields *fields = calloc(1, sizeof *fields);
-    if (!schema || !fields) {
-        free(schema), free(fields);
+    struct field *fields = new_fields(COLUMNS);
+    if (!fields)
         return PyErr_NoMemory();
-    }
-    for (int i = 0; i < COLUMNS; i++) {
-        fields->columns[i] = (struct ArrowSchema){
-            .format = formats[i], .name = names[i], .flags = ARROW_NULLABLE, .release = release_field};
-        fields->pointers[i] = &fields->columns[i];
-    }
-    *schema = (struct ArrowSchema){.format = "+s",
-                                   .name = "",
-                                   .n_children = COLUMNS,
-                                   .children = fields->pointers,
-                                   .release = release_fields,
-                                   .private_data = fields};
-    PyObject *capsule = PyCapsule_New(schema, "arrow_schema", free_schema);
-    if (!capsule)
-        release_fields(schema), free(schema);
-    return capsule;
+    for (int i = 0; i < COLUMNS; i++)
+        strcpy(fields[i].format, formats[i]), strcpy(fields[i].name, names[i]);
+    return frame_schema(fields, COLUMNS);
 }
 
 /* The columns of one batch, which live until the frame made of them is gone. */
@@ -178,30 +145,14 @@ static void free_batch(struct batch *batch) {
     free(batch);
 }
 
-static void release_column(struct ArrowArray *array) { array->release = NULL; }
-
 static void release_batch(struct ArrowArray *array) {
-    for (int64_t i = 0; i < array->n_children; i++)
-        if (array->children[i]->release)
-            array->children[i]->release(array->children[i]);
+    release_columns(array);
     free_batch(array->private_data);
     array->release = NULL;
 }
 
-static void free_array(PyObject *capsule) {
-    struct ArrowArray *array = PyCapsule_GetPointer(capsule, "arrow_array");
-    if (array->release)
-        array->release(array);
-    free(array);
-}
-
 /* Takes the batch over, whatever comes. */
 static PyObject *new_array(struct batch *batch) {
-    struct ArrowArray *array = calloc(1, sizeof *array);
-    if (!array) {
-        free_batch(batch);
-        return PyErr_NoMemory();
-    }
     for (int i = 0; i < COLUMNS; i++) {
         struct blob *blob = &batch->blobs[i];
         const void **buffers = batch->buffers[i];
@@ -215,17 +166,13 @@ static PyObject *new_array(struct batch *batch) {
                                                 .release = release_column};
         batch->pointers[i] = &batch->columns[i];
     }
-    *array = (struct ArrowArray){.length = batch->rows,
-                                 .n_buffers = 1,
-                                 .n_children = COLUMNS,
-                                 .buffers = batch->none,
-                                 .children = batch->pointers,
-                                 .release = release_batch,
-                                 .private_data = batch};
-    PyObject *capsule = PyCapsule_New(array, "arrow_array", free_array);
-    if (!capsule)
-        release_batch(array), free(array);
-    return capsule;
+    return array_capsule((struct ArrowArray){.length = batch->rows,
+                                             .n_buffers = 1,
+                                             .n_children = COLUMNS,
+                                             .buffers = batch->none,
+                                             .children = batch->pointers,
+                                             .release = release_batch,
+                                             .private_data = batch});
 }
 
 /* A queue of our own, and the messages that were taken from it. */

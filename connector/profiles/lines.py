@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
 KEYS: Final = (ID, ASSIGNMENT, OFFSET)
-# To leave such a share of rows out takes longer, column by column, than to encode them and to leave their lines out.
+# To leave up to such a share of rows out takes longer, column by column, than to encode them and leave their lines out.
 _FEW: Final = 0.1
 NOTHING: Final = pl.DataFrame(schema={ID: pl.String, ASSIGNMENT: pl.UInt32, OFFSET: pl.Int64, LINE: pl.String})
 
@@ -68,17 +68,13 @@ def lined(
         return Lines((), NOTHING, NOTHING.select(KEYS), whole)
     every = (*names, *(name for name in rows.columns if name not in {ROW, *KEYS, *names}))
     trail = rows.select(encode(rows.select(ID)).alias(ID), ASSIGNMENT, OFFSET)
-    stack, newest = trail, rows[ID].is_last_distinct() if whole else None
-    replaced = 0 if newest is None else rows.height - int(newest.sum())
-    dear = replaced > rows.height * _FEW
-    if newest is not None and dear:
-        rows, stack = rows.filter(newest), trail.filter(newest)
+    stack, newest = trail, rows[ID].is_last_distinct() if whole else pl.repeat(value=True, n=rows.height, eager=True)
+    if rows.height - int(newest.sum()) > rows.height * _FEW:
+        rows, stack, newest = rows.filter(newest), trail.filter(newest), newest.filter(newest)
     missing = (pl.lit(None, pl.String).alias(name) for name in names if name not in rows.columns)
     line = encode(rows.with_columns(missing).select(every)) if every else pl.lit("")
     stack = stack.with_columns(line.alias(LINE))
-    if newest is not None and replaced and not dear:
-        stack = stack.filter(newest)
-    return Lines(every, stack, trail, whole)
+    return Lines(every, stack if newest.all() else stack.filter(newest), trail, whole)
 
 
 def joined(names: Sequence[str], present: Sequence[str]) -> pl.Expr:

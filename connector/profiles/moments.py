@@ -17,6 +17,7 @@ _DAY_MINUTES: Final = 1_440
 _MINUTES: Final = pl.Series([f"T{minute // 60:02}:{minute % 60:02}:" for minute in range(_DAY_MINUTES)])
 _MILLIS: Final = pl.Series([f"{ms // 1_000:02}.{ms % 1_000:03}" for ms in range(_MINUTE_MS)])
 _MICROS: Final = pl.Series([f"{us:03}" for us in range(1_000)])
+_DIGITS: Final = {"ms": 3, "us": 6, "ns": 9}
 # A day takes as long to be written as a point in time: at least so many rows for each pay.
 _ROWS_PER_DAY: Final = 4
 
@@ -25,22 +26,24 @@ def iso(moments: pl.Series) -> pl.Series:
     """Give the ISO 8601 text of points in time.
 
     Args:
-        moments: Datetime in milliseconds or microseconds, of the years 1 to 9999, UTC or without a zone.
+        moments: Datetime in milliseconds or microseconds, of the years 1 to 9999, of any zone or without one.
 
     Returns:
-        String with 3 or 6 digits of the second, and `Z` where there is a zone; null where it was null.
+        String with 3 or 6 digits of the second, in UTC and with `Z` where there is a zone; null where it was null.
     """
     dtype = moments.dtype
-    fine = isinstance(dtype, pl.Datetime) and dtype.time_unit == "us"
+    if not isinstance(dtype, pl.Datetime):
+        raise TypeError("no points in time")
+    fine = dtype.time_unit == "us"
     counted = moments.to_physical()
     millis = counted // 1_000 if fine else counted
     minutes = millis // _MINUTE_MS
     days = minutes // _DAY_MINUTES
     first, last = days.min(), days.max()
     if not isinstance(first, int) or not isinstance(last, int) or (last - first) * _ROWS_PER_DAY > len(moments):
-        return _formatted(moments)
+        return pl.select(formatted(pl.lit(moments), dtype)).to_series()
     dates = pl.int_range(first, last + 1, dtype=pl.Int32, eager=True).cast(pl.Date).cast(pl.String)
-    zone = "Z" if isinstance(dtype, pl.Datetime) and dtype.time_zone else ""
+    zone = "Z" if dtype.time_zone else ""
     parts = [
         dates.gather(days - first),
         _MINUTES.gather(minutes % _DAY_MINUTES),
@@ -50,8 +53,9 @@ def iso(moments: pl.Series) -> pl.Series:
     return pl.select(pl.concat_str(*map(pl.lit, parts), *([pl.lit(zone)] if zone else []))).to_series()
 
 
-def _formatted(moments: pl.Series) -> pl.Series:
-    dtype = moments.dtype
-    digits = 6 if isinstance(dtype, pl.Datetime) and dtype.time_unit == "us" else 3
-    zone = "Z" if isinstance(dtype, pl.Datetime) and dtype.time_zone else ""
-    return moments.dt.strftime(f"%Y-%m-%dT%H:%M:%S%.{digits}f{zone}")
+def formatted(column: pl.Expr, dtype: pl.Datetime) -> pl.Expr:
+    """Build the expression of the same text for one point in time after another, of nanoseconds too."""
+    form = f"%Y-%m-%dT%H:%M:%S%.{_DIGITS[dtype.time_unit]}f"
+    if dtype.time_zone is None:
+        return column.dt.strftime(form)
+    return column.dt.convert_time_zone("UTC").dt.strftime(form + "Z")

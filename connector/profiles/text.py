@@ -16,14 +16,12 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from connector.profiles.moments import iso
+from connector.profiles.moments import formatted, iso
 
 if TYPE_CHECKING:
     from polars.datatypes import DataTypeClass
 
 _BRANCH: Final = "?"
-
-_DIGITS: Final = {"ms": 3, "us": 6, "ns": 9}
 
 _PLAIN: Final = (pl.Boolean, pl.String, pl.Categorical, pl.Enum, pl.Decimal, pl.Date, pl.Datetime, pl.Time, pl.Null)
 
@@ -41,7 +39,7 @@ def text(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     if reason := unsupported(dtype):
         raise ValueError(reason)
     if isinstance(dtype, pl.Datetime) and dtype.time_unit != "ns":
-        return column.map_batches(iso, return_dtype=pl.String)
+        return column.map_batches(iso, return_dtype=pl.String, is_elementwise=True)  # one value may stand for all rows
     return _text(column, dtype)
 
 
@@ -80,17 +78,10 @@ def _text(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     if isinstance(dtype, pl.List | pl.Struct):
         return pl.when(column.is_not_null()).then(_json(column, dtype))
     if isinstance(dtype, pl.Datetime):
-        return _moment(column, dtype)
+        return formatted(column, dtype)
     if isinstance(dtype, pl.Time):
         return column.dt.strftime("%H:%M:%S%.6f")
     return column.cast(pl.String)
-
-
-def _moment(column: pl.Expr, dtype: pl.Datetime) -> pl.Expr:
-    form = f"%Y-%m-%dT%H:%M:%S%.{_DIGITS[dtype.time_unit]}f"
-    if dtype.time_zone is None:
-        return column.dt.strftime(form)
-    return column.dt.convert_time_zone("UTC").dt.strftime(form + "Z")
 
 
 def _json(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:

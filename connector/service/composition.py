@@ -216,11 +216,9 @@ def make_feeds(
 def _proven(settings: Settings, telemetry: Telemetry) -> Engines:
     """Give the engines that may decode: those that are installed and wanted, and give what the reference gives."""
     wanted: Engines = (Native, Columns) if settings.service.extension and native.INSTALLED else (Columns,)
-    failures = {engine: proof.failure(engine) for engine in wanted}
-    proven = [engine for engine, failure in failures.items() if failure is None]
-    slowly = failures.get(Native)
-    telemetry.columns(None if proven else failures[Columns], slowly and f"in decoding {slowly}")
-    return tuple(proven)
+    proven = proof.prove(wanted)
+    telemetry.columns(proven.why_not, proven.slowly)
+    return proven.engines
 
 
 def _registry(settings: Settings, telemetry: Telemetry, opened: AsyncExitStack) -> Registry | None:

@@ -85,8 +85,10 @@ EVENTS: Final = (
         READING_SLOWLY,
         "warning",
         ("why",),
-        "The C extension is not used, or not for all it can do, so each record costs more CPU; nothing else differs.",
-        "Install with a C compiler at hand, or set `service.extension: false` to have it so.",
+        "The C extension is not used, or not for all it can do, or arrow-avro is not usable beside it, so records cost "
+        "more CPU; nothing else differs.",
+        "Install with a C compiler at hand and the versions of `requirements/run.txt`, or set "
+        "`service.extension: false` to have it so.",
     ),
     Event(
         ASSIGNED,

@@ -76,6 +76,12 @@ struct cells {
     const void *const *data;
 };
 
+/* A cell, or an empty one where it is null: what stands below a null may be anything, as the value that was there. */
+static inline const struct view *cell(const struct cells *column, int64_t row) {
+    static const struct view empty;
+    return is_valid(column->valid, column->first + row) ? &column->views[row] : &empty;
+}
+
 static inline char *put_cell(char *out, const struct view *view, const void *const *data) {
     const uint8_t *byte = view_bytes(view, data), *end = byte + view->size;
     while (byte < end) {
@@ -89,15 +95,12 @@ static int put_lines(struct lines *lines, const struct cells *columns, int64_t c
     for (int64_t row = 0; row < rows; row++) {
         int64_t most = WRITTEN + count;
         for (int64_t i = 0; i < count; i++)
-            if (is_valid(columns[i].valid, columns[i].first + row)) /* or its size may be anything */
-                most += LONGEST * (int64_t)columns[i].views[row].size;
+            most += LONGEST * (int64_t)cell(&columns[i], row)->size;
         if (!reserve(lines, most))
             return 0;
         char *out = lines->text + lines->size;
         for (int64_t i = 0; i < count; i++) {
-            const struct cells *column = &columns[i];
-            if (is_valid(column->valid, column->first + row))
-                out = put_cell(out, &column->views[row], column->data);
+            out = put_cell(out, cell(&columns[i], row), columns[i].data);
             *out++ = ',';
         }
         lines->size = out - lines->text - (count > 0);
@@ -141,15 +144,21 @@ static struct lines *encode(const struct arrays *arrays) {
     return lines;
 }
 
-/* Rows as they are in a body: each begins with a line end, no cell is null. */
+/* Rows as they are in a body: each begins with a line end. */
 
-static int64_t row_bytes(const struct ArrowArray *array) {
-    int64_t bytes = array->length * array->n_children;
-    for (int64_t i = 0; i < array->n_children; i++) {
-        const struct ArrowArray *column = array->children[i];
-        const struct view *views = (const struct view *)column->buffers[1] + array->offset + column->offset;
-        for (int64_t row = 0; row < array->length; row++)
-            bytes += views[row].size;
+/* How many bytes they are; -1 where memory is out. */
+static int64_t body_bytes(const struct arrays *arrays) {
+    int64_t bytes = 0;
+    for (int64_t i = 0; i < arrays->count; i++) {
+        const struct ArrowArray *array = &arrays->each[i];
+        struct cells *columns = columns_of(array);
+        if (!columns)
+            return -1;
+        bytes += array->length * array->n_children;
+        for (int64_t column = 0; column < array->n_children; column++)
+            for (int64_t row = 0; row < array->length; row++)
+                bytes += cell(&columns[column], row)->size;
+        free(columns);
     }
     return bytes;
 }
@@ -157,7 +166,7 @@ static int64_t row_bytes(const struct ArrowArray *array) {
 static char *put_body(char *out, const struct cells *columns, int64_t count, int64_t rows) {
     for (int64_t row = 0; row < rows; row++)
         for (int64_t i = 0; i < count; i++) {
-            const struct view *view = &columns[i].views[row];
+            const struct view *view = cell(&columns[i], row);
             *out++ = i ? ',' : '\n';
             memcpy(out, view_bytes(view, columns[i].data), (size_t)view->size);
             out += view->size;
@@ -183,47 +192,22 @@ static void release_lines(struct ArrowArray *array) {
     array->release = NULL;
 }
 
-static void release_schema(struct ArrowSchema *schema) { schema->release = NULL; }
-
-static void free_array(PyObject *capsule) {
-    struct ArrowArray *array = PyCapsule_GetPointer(capsule, "arrow_array");
-    if (array->release)
-        array->release(array);
-    free(array);
-}
-
-static void free_schema(PyObject *capsule) { free(PyCapsule_GetPointer(capsule, "arrow_schema")); }
-
 /* Takes the lines over, whatever comes. */
 static PyObject *new_capsules(struct lines *lines) {
-    struct ArrowSchema *schema = calloc(1, sizeof *schema);
-    struct ArrowArray *array = calloc(1, sizeof *array);
-    if (!schema || !array) {
-        free(schema), free(array), free_lines(lines);
-        return PyErr_NoMemory();
-    }
-    *schema = (struct ArrowSchema){.format = "U", .name = "", .release = release_schema};
     lines->buffers[1] = lines->ends;
     lines->buffers[2] = lines->text;
-    *array = (struct ArrowArray){.length = lines->rows,
-                                 .n_buffers = 3,
-                                 .buffers = lines->buffers,
-                                 .release = release_lines,
-                                 .private_data = lines};
-    PyObject *of_array = PyCapsule_New(array, "arrow_array", free_array);
-    if (!of_array)
-        release_lines(array), free(array);
-    PyObject *of_schema = PyCapsule_New(schema, "arrow_schema", free_schema);
-    if (!of_schema)
-        free(schema);
-    PyObject *both = of_array && of_schema ? PyTuple_Pack(2, of_schema, of_array) : NULL;
-    Py_XDECREF(of_array), Py_XDECREF(of_schema);
-    return both;
+    PyObject *array = array_capsule((struct ArrowArray){.length = lines->rows,
+                                                        .n_buffers = 3,
+                                                        .buffers = lines->buffers,
+                                                        .release = release_lines,
+                                                        .private_data = lines});
+    struct ArrowSchema schema = {.format = "U", .name = "", .release = release_field};
+    return pair(array ? schema_capsule(schema) : NULL, array);
 }
 
 static int is_text(struct ArrowArrayStream *stream) {
     struct ArrowSchema schema = {0};
-    if (stream->get_schema(stream, &schema))
+    if (!stream->release || stream->get_schema(stream, &schema)) /* somebody has taken it over */
         return 0;
     int text = !strcmp(schema.format, "+s");
     for (int64_t i = 0; text && i < schema.n_children; i++)
@@ -256,18 +240,19 @@ static PyObject *py_encode(PyObject *module, PyObject *capsule) {
     return lines ? new_capsules(lines) : PyErr_NoMemory();
 }
 
-PyDoc_STRVAR(body_doc, "body(stream): bytes of the rows of a frame of text without null, as it is, a line end before each");
+PyDoc_STRVAR(body_doc, "body(stream): bytes of the rows of a frame of text as it is, null being empty, a line end before each");
 static PyObject *py_body(PyObject *module, PyObject *capsule) {
     (void)module;
     struct ArrowArrayStream *stream = texts(capsule);
     if (!stream)
         return NULL;
     struct arrays arrays = {0};
-    int64_t size = 0;
-    int whole = take_all(stream, &arrays);
-    for (int64_t i = 0; i < arrays.count; i++)
-        size += row_bytes(&arrays.each[i]);
-    PyObject *bytes = whole ? PyBytes_FromStringAndSize(NULL, (Py_ssize_t)size) : PyErr_NoMemory();
+    int64_t size;
+    int whole;
+    Py_BEGIN_ALLOW_THREADS;
+    size = take_all(stream, &arrays) ? body_bytes(&arrays) : -1;
+    Py_END_ALLOW_THREADS;
+    PyObject *bytes = size < 0 ? PyErr_NoMemory() : PyBytes_FromStringAndSize(NULL, (Py_ssize_t)size);
     char *out = bytes ? PyBytes_AsString(bytes) : NULL; /* nobody else knows it yet */
     Py_BEGIN_ALLOW_THREADS;
     whole = out && write_body(out, &arrays);

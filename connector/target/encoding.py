@@ -99,7 +99,7 @@ class Encoder:
 
 
 def written(lines: pl.DataFrame) -> bytes:
-    """Give the rows of a body by the extension: String columns without null joined by commas, a LF before each row."""
+    """Give the rows of a body by the extension: String columns joined by commas, null being empty, a LF before each."""
     return _encoding.body(lines.__arrow_c_stream__())
 
 

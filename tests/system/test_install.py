@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -50,3 +51,16 @@ def test_it_installs(tmp_path: Path, compiler: dict[str, str], parts: list[str])
     )
     where, *found = printed.stdout.split()
     assert (Path(where).is_relative_to(installed), found) == (True, parts)
+
+
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")
+@pytest.mark.parametrize("module", ["avro/_datums", "kafka/_drain", "target/_encoding"])
+def test_the_extension_is_built_for_no_machine_that_it_would_be_wrong_on(module: str) -> None:
+    """Where the highest byte comes first it does not compile, and so is not there: it copies numbers as they are."""
+    order = ["-U__BYTE_ORDER__", "-D__BYTE_ORDER__=__ORDER_BIG_ENDIAN__"]
+    checked = ["gcc", "-fsyntax-only", f"-I{sysconfig.get_path('include')}", f"connector/{module}.c"]
+    here, there = (
+        subprocess.run([*checked, *more], cwd=ROOT, capture_output=True, text=True, check=False) for more in ([], order)
+    )
+    assert here.returncode == 0, here.stderr
+    assert "the lowest byte first" in there.stderr

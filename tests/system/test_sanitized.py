@@ -15,9 +15,14 @@ ROOT = Path(__file__).parents[2]
 MODULES = ("avro/_datums", "kafka/_drain", "target/_encoding")
 FLAGS = ("-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer")
 # What works on bytes from outside, and on what librdkafka hands over.
-TESTS = ("tests/unit/test_avro_columns.py", "tests/unit/test_encoding.py", "tests/embedded/test_readers.py")
+TESTS = (
+    "tests/unit/test_avro_columns.py",
+    "tests/unit/test_encoding.py",
+    "tests/unit/test_batchfile.py",
+    "tests/embedded/test_readers.py",
+)
 # One of them measures memory, and one looks for the leak of a queue by starting a process of its own.
-CHOSEN = "(Native or extension or plan or lines) and not memory"
+CHOSEN = "(Native or extension or plan or lines or pieces) and not memory"
 
 pytestmark = pytest.mark.system
 

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 import subprocess
 import sys
 from array import array
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import nanoarrow as na
 import polars as pl
 import pytest
 
@@ -235,6 +238,55 @@ def test_what_the_engine_cannot_read_is_read_singly(avro: Any) -> None:
     assert reading.singly == Counter({Singly.SCHEMA: 5})
 
 
+@pytest.mark.parametrize(
+    "avro",
+    [
+        pytest.param(["null"], id="a union of null only"),
+        pytest.param([], id="a union of nothing"),
+        pytest.param({"type": "fixed", "name": "F", "size": 2**31}, id="two gigabytes"),
+        pytest.param({"type": "fixed", "name": "F", "size": -1}, id="a size below zero"),
+        pytest.param({"type": "fixed", "name": "F", "size": "3"}, id="a size that is text"),
+        pytest.param(
+            {"type": "record", "name": "N", "fields": [{"name": "n", "type": ["null"]}]}, id="inside a record"
+        ),
+    ],
+)
+@pytest.mark.parametrize("engine", ENGINES)
+def test_an_engine_takes_a_schema_or_is_unfit(engine: type[Engine], avro: Any) -> None:
+    """Nobody has looked at sizes and at unions without a type before: no other error comes of them."""
+    schema = _schema("long", avro)
+    for column in reachable(schema.root):
+        _readable(engine, schema, [column])
+        Reader(schema, [column], (engine,))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_schema_too_deep_for_the_stack_is_unfit(engine: type[Engine]) -> None:
+    """What could be parsed where there was room is not taken where there is less of it, and ends nothing."""
+    avro: Any = "long"
+    for level in range(60):
+        avro = {"type": "record", "name": f"R{level}", "fields": [{"name": "x", "type": avro}]}
+    schema = _schema("long", avro)
+    assert schema.layout is not None
+
+    def deeper(levels: int) -> None:
+        if levels:
+            deeper(levels - 1)
+        else:
+            Reader(schema, _columns(schema, "f0"), (engine,))
+
+    room = sys.getrecursionlimit()
+    for levels in range(room - 200, room - 100, 20):
+        deeper(levels - _depth())
+
+
+def _depth() -> int:
+    frame, depth = sys._getframe(), 0
+    while frame.f_back is not None:
+        frame, depth = frame.f_back, depth + 1
+    return depth
+
+
 class PanicException(BaseException):
     """Stands for what Rust raises."""
 
@@ -268,6 +320,26 @@ def test_an_engine_that_panics_is_used_no_more(error: BaseException, monkeypatch
     assert len(calls) == 2
 
 
+def test_where_an_engine_fails_the_next_one_reads() -> None:
+    """The one that failed is not asked again, and nothing is read singly while there is another."""
+    calls = []
+
+    class Failing:
+        def __init__(self, *_: object) -> None: ...
+
+        def read(self, datums: pl.Series) -> list[pl.Series]:
+            calls.append(len(datums))
+            raise EngineError("MemoryError")
+
+    schema = _schema("string")
+    reader = Reader(schema, _columns(schema, "f0"), (Failing, Columns))
+    for _ in range(2):
+        reading = reader.read(pl.Series([b"\x02a"] * 3, dtype=pl.Binary))
+        assert reading.rows.columns[0].to_list() == ["a"] * 3
+        assert not reading.singly
+    assert calls == [3]
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_the_engine_proves_itself(engine: type[Engine]) -> None:
     """With the versions that are installed the self-test passes."""
@@ -289,6 +361,38 @@ def test_a_wrong_engine_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
         Columns(_schema("int").layout, [])  # type: ignore[arg-type]
 
 
+class Right(Columns):
+    """Stands for the extension, where it is right."""
+
+
+class Wrong(Columns):
+    """Stands for an engine that is wrong."""
+
+    def read(self, datums: pl.Series) -> list[pl.Series]:
+        return [series.reverse() for series in super().read(datums)]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "engines", "why_not", "slowly"),
+    [
+        pytest.param((Right, Columns), (Right, Columns), "", "", id="both"),
+        pytest.param((Wrong, Columns), (Columns,), "", "in decoding it reads boolean", id="the second one only"),
+        pytest.param((Right, Wrong), (Right,), "", "in decoding arrays, maps", id="the first one only"),
+        pytest.param((Wrong, Wrong), (), "it reads boolean", "", id="neither"),
+        pytest.param((Wrong,), (), "it reads boolean", "", id="not the only one"),
+    ],
+)
+def test_what_is_not_proven_is_not_used_and_told(
+    wanted: tuple[type[Engine], ...], engines: tuple[type[Engine], ...], why_not: str, slowly: str
+) -> None:
+    """Of two engines any may be wrong: whoever operates learns of it also where the other one does most of the work."""
+    proven = proof.prove(wanted)
+    assert proven.engines == engines
+    for told, expected in ((proven.why_not, why_not), (proven.slowly, slowly)):
+        assert expected in (told or "")
+        assert bool(told) is bool(expected)
+
+
 @pytest.mark.skipif(not native.INSTALLED, reason="the C extension is missing")
 @pytest.mark.parametrize(
     "numbers",
@@ -301,6 +405,9 @@ def test_a_wrong_engine_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.param([8, 0, -1, 0, 0, 2**30], id="a billion fields"),
         pytest.param([6, 1, -7, 0, 0, 0], id="a size below zero"),
         pytest.param([10, 0, -1, 0, 0, 1, 0, 0, -1, 0, 0, 0], id="an array of nothing"),
+        pytest.param([10, 0, -1, 0, 0, 1, 2, 1, -1, 0, 0, 0], id="a column of what an array holds"),
+        pytest.param([2, 0, -1, 0, 0, 1, 2, 1, -1, 0, 0, 0], id="a column inside of a number"),
+        pytest.param([8, 0, -1, 0, 0, 1] * 100_000 + [8, 0, -1, 0, 0, 0], id="a hundred thousand levels"),
     ],
 )
 def test_a_plan_that_is_none_is_refused(numbers: list[int]) -> None:
@@ -320,28 +427,69 @@ def test_the_extension_takes_binary_columns_without_null_only() -> None:
     with pytest.raises(TypeError):
         _datums.read(plan, pl.Series(["text"]).__arrow_c_stream__())
     assert _datums.read(plan, pl.Series([b"\x02", None]).__arrow_c_stream__()) is None
+    # What stands below a null may be anything, as a size below zero.
+    views = struct.pack("<i12si12s", 1, b"\x02", -(2**30), b"")
+    datums = na.c_array_from_buffers(na.binary_view(), 2, [b"\x01", views, b""], null_count=1)
+    assert _datums.read(plan, na.ArrayStream(datums).__arrow_c_stream__()) is None
 
 
-CHILD = """
+@pytest.mark.skipif(not native.INSTALLED, reason="the C extension is missing")
+def test_the_extension_takes_no_stream_twice() -> None:
+    """One that Polars has taken over is refused, and not called."""
+    from connector.avro import _datums  # noqa: PLC0415 (not there without a compiler)
+
+    @dataclass
+    class Taken:
+        stream: object
+
+        def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+            return self.stream
+
+    taken = Taken(pl.Series([b"\x02"]).__arrow_c_stream__())
+    assert len(pl.Series(taken)) == 1
+    with pytest.raises(TypeError):
+        _datums.read(_datums.plan(array("i", [2, 1, -1, 0, 0, 0]).tobytes()), taken.stream)
+
+
+MEASURED = """
 import polars as pl, resource, sys
 from tests.unit.test_avro_columns import _schema, _columns
 from connector.avro.reading import Reader
-schema = _schema({"type": "array", "items": {"type": "array", "items": "long"}}, "string")
-# Each claims 2**31 - 1 lists, and finds one in every byte of zero that follows, up to the end of the part.
-bad = b"\\xfe\\xff\\xff\\xff\\x0f"
-datums = pl.Series([bad, *[b"\\x00" + b"\\xd0\\x0f" + b"\\x00" * 1000] * 80_000], dtype=pl.Binary)
+{made}
 resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-reading = Reader(schema, _columns(schema, "f0")).read(datums)
-assert [index for index, _ in reading.rows.faults] == [0], reading.rows.faults[:3]
+reading = Reader(schema, wanted).read(datums)
+assert [index for index, _ in reading.rows.faults] == faults, reading.rows.faults[:3]
 sys.stdout.write(str((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024))
+"""
+CLAIM = """
+schema = _schema({"type": "array", "items": {"type": "array", "items": "long"}}, "string")
+# Each claims 2**31 - 1 lists, and finds one in every byte of zero that follows, up to the end of the part.
+bad, faults = b"\\xfe\\xff\\xff\\xff\\x0f", [0]
+datums = pl.Series([bad, *[b"\\x00" + b"\\xd0\\x0f" + b"\\x00" * 1000] * 80_000], dtype=pl.Binary)
+wanted = _columns(schema, "f0")
+"""
+NULLS = """
+fields = [{"name": f"x{at}", "type": "string"} for at in range(1_000)]
+schema = _schema(["null", {"type": "record", "name": "Wide", "fields": fields}], "long")
+wanted, faults = _columns(schema, "f1", *(f"f0.x{at}" for at in range(1_000))), []
+datums = pl.Series([b"\\x00\\x02"] * 30_000, dtype=pl.Binary)
 """
 
 
-def test_a_claim_takes_no_more_memory_than_its_part() -> None:
-    """A datum that claims everything after it is found out within 4 MB of its neighbours: bounded memory and time."""
+@pytest.mark.parametrize(
+    ("made", "most_mb"),
+    [
+        # 4 MB parts take 51, all at once 875.
+        pytest.param(CLAIM, 150, id="a datum that claims everything after it"),
+        # Columns of nulls only take 16, those with room for values 470.
+        pytest.param(NULLS, 100, id="a byte that says that a thousand fields are null"),
+    ],
+)
+def test_a_byte_takes_no_more_memory_than_its_part(made: str, most_mb: int) -> None:
+    """What a few bytes claim is found out within 4 MB of their neighbours, or takes none: bounded memory and time."""
     run = subprocess.run(
-        [sys.executable, "-c", CHILD],
+        [sys.executable, "-c", MEASURED.replace("{made}", made)],
         env={"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
@@ -349,4 +497,4 @@ def test_a_claim_takes_no_more_memory_than_its_part() -> None:
         check=False,
     )
     assert run.returncode == 0, run.stderr
-    assert int(run.stdout) < 150, "megabytes; 4 MB parts take 51, all at once 875"
+    assert int(run.stdout) < most_mb

@@ -225,3 +225,16 @@ def test_what_is_no_usable_schema_says_so(text: str, why: str) -> None:
     with pytest.raises(SchemaError, match=why) as caught:
         parse(text, "s")
     assert len(str(caught.value)) <= 200
+
+
+def test_a_chain_of_references_is_usable_or_says_so() -> None:
+    """However long it is: one that is too deep for the fast ways alone is read singly, and nothing else comes of it."""
+    chain = [json.dumps(_record(("x", f"R{at - 1}" if at else "long"), name=f"R{at}")) for at in range(600)]
+    singly = 0
+    for length in range(20, 600, 20):
+        try:
+            schema = parse(json.dumps(_record(("f", f"R{length - 1}"))), "s", chain[:length])
+        except SchemaError:
+            continue
+        singly += schema.layout is None
+    assert singly

@@ -97,6 +97,15 @@ def test_lines_are_named_and_of_text(*, extension: bool) -> None:
 
 
 @pytest.mark.skipif(not encoding.INSTALLED, reason=MISSING)
+def test_the_extension_shows_nothing_of_what_became_null() -> None:
+    """Polars leaves a value where it was when it becomes null: neither a line nor a body holds it."""
+    held = pl.DataFrame({"a": ["b", "of more than twelve bytes", "c"], "d": ["e", "f", "g"]})
+    cells = held.with_columns(pl.when(pl.col("d") != "f").then(pl.col("a")).alias("a"))
+    assert Encoder().lines(cells).to_list() == ["b,e", ",f", "c,g"]
+    assert encoding.written(cells) == b"\nb,e\n,f\nc,g"
+
+
+@pytest.mark.skipif(not encoding.INSTALLED, reason=MISSING)
 @pytest.mark.parametrize("frame", [pl.DataFrame({"a": [1]}), pl.DataFrame({"a": ["x"], "b": [b"y"]}), pl.Series(["x"])])
 def test_the_extension_takes_text_only(frame: pl.DataFrame) -> None:
     """What is no frame of text is refused, and not read as if it were."""

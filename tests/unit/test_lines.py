@@ -82,6 +82,15 @@ def test_only_the_newest_of_a_chunk_is_kept_where_rows_are_whole(given_rows: Giv
     assert made.trail.equals(every.trail)
 
 
+@pytest.mark.parametrize("replaced", [0, 1, 4, 5, 20, 39])
+def test_however_many_of_a_chunk_are_replaced(replaced: int) -> None:
+    """None, few or most: what is kept is the newest of each id, in Kafka's order, with its own line."""
+    given_rows: Given = [(f"p{max(at, replaced)}", (f"{at}", None, None)) for at in range(40)]
+    made = lined(mapped(given_rows, list(NAMES)), NAMES, Encoder().lines, whole=True)
+    assert made.stack.select(ID, OFFSET, LINE).rows() == [(f"p{at}", at, f"{at},,") for at in range(replaced, 40)]
+    assert made.trail.select(ID, OFFSET).rows() == [(f"p{max(at, replaced)}", at) for at in range(40)]
+
+
 HOLDS_LINES = """
 import re, polars as pl
 from connector.profiles.lines import lined

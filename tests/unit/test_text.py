@@ -107,3 +107,12 @@ def test_json_of_a_map_reads_back_in_its_order(value: dict[str, float | None]) -
 def test_a_float_reads_back_as_the_same_number(values: list[float]) -> None:
     """The text of a double loses nothing."""
     assert [float(one or "") for one in as_series(values, pl.Float64())] == values
+
+
+@pytest.mark.parametrize("unit", ["ms", "us", "ns"])
+def test_a_point_in_time_may_stand_for_all_rows(unit: Any) -> None:
+    """One that is a literal or the first of its column becomes the text of each row."""
+    rows = pl.DataFrame({"x": pl.Series([NOON, None], dtype=pl.Datetime(unit, "UTC"))})
+    for one in (pl.lit(NOON, rows.schema["x"]), pl.col("x").first()):
+        found = rows.select("x", text(one, rows.schema["x"]).alias("text"))["text"]
+        assert found.to_list() == [f"2024-01-31T12:00:00.{'123456000'[: {'ms': 3, 'us': 6, 'ns': 9}[unit]]}Z"] * 2
