@@ -129,7 +129,7 @@ class Mapping:
         names = self._attributes_in(held)
         for name in self.stand_ins.takes:
             if name not in names and name != OTHERS:
-                near = ends or difflib.get_close_matches(name, names, n=1)
+                near = difflib.get_close_matches(name, names, n=1)
                 hint = f"did you mean `{near[0]}`?" if near else "name one of the attributes, or `*` for all others"
                 raise SettingError(f"{where}: on_null names `{name}`, which is no attribute: {hint}")
 
