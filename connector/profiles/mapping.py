@@ -17,6 +17,7 @@ import polars as pl
 
 from connector.errors import BlockedError, SettingError
 from connector.profiles.computed import column_of, judged, paths_of, with_values
+from connector.profiles.expressions.kinds import kind_of
 from connector.profiles.expressions.tree import ExpressionError
 from connector.profiles.limits import LongValues, kept, suspects, too_long
 from connector.profiles.refusals import SEPARATORS, bad_ids, may_hold_separators, unsafe
@@ -210,7 +211,7 @@ class Mapping:
         """The first type or name that does not fit; a path without a type is passed over."""
         held = dtypes[column_of(ID, self.id)]
         if not is_id(held):
-            reason = unsupported(held) or f"is of type {held}"
+            reason = unsupported(held) or f"is {kind_of(held)}"
             return f"the id `{self.id}` {reason}; an id must be text, an enum or a whole number"
         for name, path in self._attributes_in(dtypes).items():
             if problem := check_name(name):
@@ -256,11 +257,15 @@ def is_id(dtype: pl.DataType) -> bool:
 def _missing(path: str, dtypes: abc.Mapping[str, pl.DataType]) -> str:
     if inside := [known for known in dtypes if known.startswith(f"{path}.")]:
         return f"`{path}` is a record, which has no text form of its own: name one of its fields, such as `{inside[0]}`"
-    near = difflib.get_close_matches(path, dtypes, n=1)
+    # `after.tier` for `tier`, and `recordIds` for `ChangeEventHeader.recordIds`, before what is spelt alike.
+    ends = [known for known in dtypes if path.endswith(f".{known}") or known.endswith(f".{path}")]
+    near = ends or difflib.get_close_matches(path, dtypes, n=1)
     shown = ", ".join(f"`{known}`" for known in list(dtypes)[:_NAMES_SHOWN]) or "none"
     more = ", …" if len(dtypes) > _NAMES_SHOWN else ""
     hint = f"did you mean `{near[0]}`?" if near else f"it has {shown}{more}"
-    return f"the schema has no field `{path}`: {hint}"
+    # A path that leads into the key is a column like any other where `key_framing` is set.
+    key = "; if the id stands in the record's key, set key_framing" if path.partition(".")[0] == "key" else ""
+    return f"the schema has no field `{path}`: {hint}{key}"
 
 
 def _texts(pairs: abc.Mapping[str, str], dtypes: abc.Mapping[str, pl.DataType]) -> abc.Iterator[pl.Expr]:

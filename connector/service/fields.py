@@ -198,6 +198,16 @@ def _texts(value: object) -> object:
     return value
 
 
+def _on_null(value: object) -> object:
+    """Checked as a whole, so that a problem is told once and not per alternative."""
+    rules = ("leave", "sentinel")
+    if isinstance(value, Mapping):
+        refuse(f"{one_line(name)}: must be leave or sentinel" for name, rule in value.items() if rule not in rules)
+    elif value not in rules:
+        raise ValueError('must be leave or sentinel, or a map of these, such as {tier: sentinel, "*": leave}')
+    return value
+
+
 def _flag(value: object) -> object:
     """`true` and `1` as YAML reads them are texts like any other."""
     return librdkafka.as_text(value) if isinstance(value, bool | int) else value
@@ -214,7 +224,11 @@ def _sent_problem(text: object) -> str | None:
         return "must be text; put it in quotes"
     if len(text) > MAX_VALUE_CHARS:
         return f"must have at most {MAX_VALUE_CHARS} characters, as a page may send no more"
-    return None if text.strip() and text.isprintable() and "," not in text else "must be one line without a comma"
+    return (
+        None
+        if text.strip() and text.isprintable() and "," not in text
+        else "must be one line without a comma, and not empty"
+    )
 
 
 _COMPUTED: Final = {
@@ -223,6 +237,7 @@ _COMPUTED: Final = {
     "required": [VALUE],
     "additionalProperties": False,
 }
+_NullRule = Literal["leave", "sentinel"]
 _ANY_WORD: Final = {"type": ["string", "number", "boolean"], "examples": ["true"]}
 Text = Annotated[str, AfterValidator(_one_line)]
 FieldPath = Annotated[str, AfterValidator(_path)]
@@ -238,6 +253,7 @@ Condition = Annotated[str, AfterValidator(_expression)]
 Computed = Annotated[Mapping[str, str], WithJsonSchema(_COMPUTED)]
 Id = Annotated[str | Computed, BeforeValidator(_id)]
 Attributes = Annotated[Mapping[str, str | Computed] | Literal["all"], BeforeValidator(_attributes)]
+OnNull = Annotated[_NullRule | Mapping[str, _NullRule], BeforeValidator(_on_null)]
 Flag = Annotated[str, BeforeValidator(_flag), WithJsonSchema(_ANY_WORD)]
 Sent = Annotated[str, AfterValidator(_sent)]
 Texts = Annotated[Mapping[str, str], BeforeValidator(_texts)]

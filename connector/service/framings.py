@@ -35,6 +35,13 @@ def of_key(source: SourceSettings) -> bool:
     return source.key_framing in OF_AVRO
 
 
+def asks_registry(source: SourceSettings) -> str | None:
+    """Give the setting for which a registry is needed, and what it says; None where none is."""
+    if source.framing in OF_REGISTRY:
+        return f"the framing {source.framing}"
+    return f"the key_framing {source.key_framing}" if of_key(source) else None
+
+
 def key_path(source: SourceSettings) -> str:
     """Give the path of the id within a key that is a record; of records without a value, it is that in the row."""
     return source.id_paths[0].removeprefix(f"{KEY}.") if in_key(source) else source.id_paths[0]

@@ -41,9 +41,9 @@ class Settings(Section):
         problems: list[str] = []
         if self.registry is None:
             problems.extend(
-                f"registry.url: missing; sources[{number}] has the framing {source.framing}, which needs it"
+                f"registry.url: missing; sources[{number}] has {asks}, which needs it"
                 for number, source in enumerate(self.sources)
-                if source.framing in framings.OF_REGISTRY or source.key_framing in framings.OF_AVRO
+                if (asks := framings.asks_registry(source))
             )
         problems.extend(f"sources: {problem}" for problem in topics.claimed_twice([one.topics for one in self.sources]))
         problems.extend(f"sources: {problem}" for problem in self._attributes_claimed_twice())

@@ -17,8 +17,6 @@ from connector.service import fields, framings
 from connector.service.one_line import one_line
 from connector.service.sections import Section
 
-OnNull = Literal["leave", "sentinel"]
-
 
 class DeleteFlag(Section):
     """The field by which a deleted row is known."""
@@ -124,7 +122,7 @@ class SourceSettings(Section):
         description="What is sent for a delete, with `on_delete: send`: text by Target's name, such as "
         "`{status: gone}`. All other attributes of the profile stay in Target as they are.",
     )
-    on_null: OnNull | dict[str, OnNull] = Field(
+    on_null: fields.OnNull = Field(
         default="leave",
         description="What happens to a value that the source says is null or empty text, as Target cannot clear an "
         "attribute: `leave` sends nothing, so Target keeps the older value; `sentinel` sends the text `sentinel`. For "
@@ -159,6 +157,9 @@ class SourceSettings(Section):
                 else None,
                 "gaps is only for Salesforce's shapes; leave it out"
                 if self.gaps == "block" and not self.shape.startswith("salesforce")
+                else None,
+                "unavailable_value is only for Debezium's shapes; leave it out"
+                if self.unavailable_value != UNAVAILABLE and not self.shape.startswith("debezium")
                 else None,
                 "delete_flag is only for the shape jdbc; leave it out, or write shape: jdbc"
                 if self.delete_flag and self.shape != "jdbc"

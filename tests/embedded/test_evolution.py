@@ -240,7 +240,7 @@ BREAKING = [
     pytest.param(
         {"customer_id": "double", "city": NULLABLE_TEXT},
         {"customer_id": 1.0, "city": "Graz"},
-        "the id `customer_id` is of type Float64",
+        "the id `customer_id` is a number",
         id="the id became a double",
     ),
     pytest.param(

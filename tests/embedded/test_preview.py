@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import fastavro
 import pytest
+import structlog
 from typer.testing import CliRunner
 
 from connector.errors import SettingError
@@ -92,6 +93,7 @@ class Desk:
 def desk(tmp_path: Path) -> Iterator[Desk]:
     with EmbeddedBroker() as broker:
         yield Desk(broker, tmp_path)
+    structlog.reset_defaults()  # the command logs to what the runner has closed, which a later member would log to
 
 
 def attribute(answer: dict[str, Any], name: str | None) -> dict[str, Any]:

@@ -13,11 +13,11 @@ KINDS = [
 FIRST, SECOND = "001Dp00000KtyAaIAJ", "001Dp00000KtyAbIAJ"
 
 
-def _optional(name: str, kind: Any, doc: str) -> dict[str, Any]:
+def optional(name: str, kind: Any, doc: str) -> dict[str, Any]:
     return {"name": name, "type": ["null", *(kind if isinstance(kind, list) else [kind])], "doc": doc, "default": None}
 
 
-def _compound(name: str, *fields: str) -> dict[str, Any]:
+def compound(name: str, *fields: str) -> dict[str, Any]:
     parts = [{"name": field, "type": ["null", "string"], "default": None} for field in fields]
     return {"type": "record", "name": name, "fields": parts}
 
@@ -51,20 +51,20 @@ SCHEMA = {
     "namespace": "com.sforce.eventbus",
     "fields": [
         {"name": "ChangeEventHeader", "type": HEADER, "doc": "Data:ComplexValueType"},
-        _optional(
+        optional(
             "Name",
-            ["string", _compound("Switchable_PersonName", "Salutation", "FirstName", "LastName")],
+            ["string", compound("Switchable_PersonName", "Salutation", "FirstName", "LastName")],
             "Data:Switchable_PersonName",
         ),
-        _optional("Type", "string", "Data:DynamicEnum"),
-        _optional("BillingAddress", _compound("Address", "Street", "City", "PostalCode", "Country"), "Data:Address"),
-        _optional("ShippingAddress", "Address", "Data:Address"),
-        _optional("Phone", "string", "Data:Phone"),
-        _optional("Description", "string", "Data:StringPlusClob"),
-        _optional("AnnualRevenue", "double", "Data:Currency"),
-        _optional("OwnerId", "string", "ForeignKey:EntityId"),
-        _optional("LastModifiedDate", "long", "Data:DateTime"),
-        _optional("Tier__c", "string", "Data:DynamicEnum:00NDp00000BbvCY"),
+        optional("Type", "string", "Data:DynamicEnum"),
+        optional("BillingAddress", compound("Address", "Street", "City", "PostalCode", "Country"), "Data:Address"),
+        optional("ShippingAddress", "Address", "Data:Address"),
+        optional("Phone", "string", "Data:Phone"),
+        optional("Description", "string", "Data:StringPlusClob"),
+        optional("AnnualRevenue", "double", "Data:Currency"),
+        optional("OwnerId", "string", "ForeignKey:EntityId"),
+        optional("LastModifiedDate", "long", "Data:DateTime"),
+        optional("Tier__c", "string", "Data:DynamicEnum:00NDp00000BbvCY"),
     ],
 }
 ATTRIBUTES = {

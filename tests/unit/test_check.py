@@ -20,6 +20,7 @@ from connector.service.sections import TargetSettings
 from connector.service.settings import Settings
 from tests.authority import Authority, written
 from tests.changes import changed
+from tests.samples.files import FOLDER
 from tests.system.command import minimal
 
 if TYPE_CHECKING:
@@ -185,6 +186,22 @@ async def test_a_tools_own_records_need_no_mapping(tmp_path: Path, *, candidate:
     asked = schema_side.candidate(settings, file, None) if candidate else schema_side.look(settings, ["crm.customers"])
     (found,) = await asked
     assert (found.state, "about no profile" in found.text) == (State.WELL, True)
+
+
+@pytest.mark.parametrize("candidate", [True, False], ids=["a file", "a topic"])
+@pytest.mark.parametrize(
+    ("path", "state"), [("after.customer_id", State.WELL), ("customer_id", State.WRONG)], ids=["it fits", "it does not"]
+)
+async def test_change_events_that_are_read_as_rows_are_doubted(path: str, state: State, *, candidate: bool) -> None:
+    """A Debezium topic without `shape` seems to fit by paths such as `after.tier`, and its deletes are not known."""
+    file = FOLDER / "debezium-mysql.avsc"
+    source = {"sources__framing": "plain", "sources__schema_file": str(file), "sources__id": path}
+    settings = Settings.model_validate(changed(minimal(), {**source, "sources__attributes": {"t": "after.tier"}}))
+    asked = schema_side.candidate(settings, file, None) if candidate else schema_side.look(settings, ["crm.customers"])
+    schema, shape = await asked
+    assert (schema.state, shape.state, shape.name) == (state, State.UNSURE, "shape")
+    assert "looks like `shape: debezium`, and is read as flat" in shape.text
+    assert "write shape: debezium" in (shape.remedy or "")
 
 
 def test_what_is_found_is_told_to_programs(tmp_path: Path) -> None:

@@ -89,6 +89,25 @@ def test_the_shape_is_proposed_with_the_row_inside(tmp_path: Path, name: str, sh
     assert CliRunner().invoke(cli.app, ["check", "--config", str(output), "--schema", str(schema)]).exit_code == 0
 
 
+@pytest.mark.parametrize(
+    ("dtype", "told"),
+    [
+        (pl.Datetime("ms", "UTC"), "# a timestamp\n"),
+        (pl.Datetime("ms"), "# a timestamp without a zone\n"),
+        (pl.List(pl.String), "# a list or map: JSON, whose commas unsafe_text judges"),
+        (
+            pl.Struct({"?string": pl.String, "?Name": pl.Struct({"first": pl.String})}),
+            "; a record as JSON, whose commas unsafe_text judges: rather name its fields",
+        ),
+        (pl.Struct({"?string": pl.String, "?long": pl.Int64}), "# one of several types\n"),
+    ],
+)
+def test_what_a_field_is_stands_beside_it(dtype: pl.DataType, told: str) -> None:
+    """In the words of expressions; JSON has commas, which `unsafe_text` refuses unless told otherwise."""
+    dtypes = {"customer_id": pl.String(), "name": dtype}
+    assert told in proposal.render(PLACE, detect(dtypes), proposal.propose(dtypes))
+
+
 def test_the_schema_that_we_offer_producers_needs_no_decision(tmp_path: Path) -> None:
     """Every field of `schemas/customer.avsc` can be sent, and the id is found."""
     output = tmp_path / "connector.yaml"

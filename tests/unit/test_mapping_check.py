@@ -22,7 +22,11 @@ CUSTOMER: dict[str, pl.DataType] = {
     [
         pytest.param(Mapping("custmer_id", {}), ["`custmer_id`", "did you mean `customer_id`?"], id="a misspelt id"),
         pytest.param(Mapping("x9", {}), ["`x9`", "it has `customer_id`, `tier`"], id="an id like nothing known"),
-        pytest.param(Mapping("score", {}), ["the id `score`", "Float64", "whole number"], id="an id of a wrong type"),
+        pytest.param(Mapping("score", {}), ["the id `score` is a number;", "whole number"], id="an id of a wrong type"),
+        pytest.param(Mapping("after.tier", {}), ["did you mean `tier`?"], id="a path of the envelope"),
+        pytest.param(Mapping("city", {}), ["did you mean `address.city`?"], id="a path without its record"),
+        pytest.param(Mapping("key", {}), ["no field `key`", "set key_framing"], id="an id in a key that is not read"),
+        pytest.param(Mapping("key.id", {}), ["no field `key.id`", "set key_framing"], id="an id inside of such a key"),
         pytest.param(Mapping("photo", {}), ["the id `photo`", "holds bytes"], id="an id of bytes"),
         pytest.param(Mapping("tags", {}), ["the id `tags`", "an id must be text"], id="an id that is an array"),
         pytest.param(

@@ -218,6 +218,14 @@ BAD_FILES = [
         "connector.yaml: registry.url: missing; sources[0]",
         id="no registry",
     ),
+    *(
+        pytest.param(
+            GOOD.replace("window:", f"    on_null: {rule}\nwindow:"),
+            "connector.yaml:10: sources[0].on_null: must be leave or sentinel, or a map of these, such as",
+            id=f"nulls by {rule}",
+        )
+        for rule in ("null", "none", "true", "[leave]")
+    ),
 ]
 
 

@@ -241,10 +241,12 @@ def test_a_value_outside_its_range_is_refused(values: dict[str, Any], told: str)
             "needs delete_flag",
             id="jdbc without deletes",
         ),
+        pytest.param({"unavailable_value": "x"}, "only for Debezium", id="a placeholder of nobody"),
         pytest.param({"gaps": "block"}, "only for Salesforce", id="gaps of nobody"),
         pytest.param({"on_null": {"town": "sentinel"}}, "on_null names town", id="a null of no attribute"),
+        pytest.param({"on_null": {"city": "none"}}, "city: must be leave or sentinel", id="no rule for a null"),
         pytest.param({"sentinel": "a,b"}, "one line without a comma", id="a sentinel with a comma"),
-        pytest.param({"sentinel": " "}, "one line without a comma", id="a sentinel of nothing"),
+        pytest.param({"sentinel": " "}, "and not empty", id="a sentinel of nothing"),
         pytest.param({"deleted": {"a": "b"}}, "only for on_delete send", id="something to send that never is"),
         pytest.param({"deleted": {"a": "b,c"}}, "a: must be one line without a comma", id="a delete with a comma"),
         pytest.param({"deleted": {"a": "x" * 257}}, "at most 256 characters", id="a delete that is too long"),
@@ -292,6 +294,14 @@ def test_two_sources_cannot_claim_one_attribute() -> None:
     """In no order that could be told, one would overwrite the other."""
     text = problems(MINIMAL | {"sources": [source(), source(topics=["pos"])]})
     assert "attribute city is written by sources[0] and sources[1]" in text
+
+
+def test_a_key_that_needs_the_registry_says_so() -> None:
+    """The setting that is named is the one that asks, not the framing of the values."""
+    without = {name: section for name, section in MINIMAL.items() if name != "registry"}
+    keyed = source(framing="plain", schema_file="/x.avsc", key_framing="confluent", id="key.id")
+    told = problems(without | {"sources": [keyed]})
+    assert "registry.url: missing; sources[0] has the key_framing confluent, which needs it" in told
 
 
 def test_the_registry_is_needed_only_where_a_source_asks_it() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
+from connector.avro.shapes.detection import detect
 from connector.avro.stores import SchemaFile
 from connector.avro.wire import Framing
 from connector.errors import SettingError
@@ -20,11 +21,11 @@ from connector.service.registry_trouble import ANSWER_WITHIN_S, RegistryTrouble
 from connector.service.source_side import make_decoder, make_mapping
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from connector.feeds import Feed
-    from connector.profiles.mapping import Mapping
+    from connector.profiles.mapping import Mapping as RowMapping
     from connector.service.settings import Settings
     from connector.service.sources import SourceSettings
 
@@ -46,8 +47,8 @@ async def look(settings: Settings, topics: Sequence[str]) -> list[Finding]:
             number, feed = next((number, feed) for number, feed in enumerate(feeds) if feed.reads(topic))
             try:
                 async with asyncio.timeout(ANSWER_WITHIN_S):
-                    finding, names = await _topic(topic, feed, _source(settings.sources, topic))
-                findings.append(finding)
+                    found, names = await _topic(topic, feed, _source(settings.sources, topic))
+                findings += found
                 findings += [wrong(_NAME, f"topic {topic}: {clash}") for clash in claims.clashes(number, names)]
                 claims.take(number, names)
             except TimeoutError:
@@ -61,21 +62,32 @@ def _unregistered(topic: str, source: SourceSettings) -> tuple[str, str]:
     return f"the registry has none under {' or '.join(subjects)}", remedy
 
 
-async def _topic(topic: str, feed: Feed, source: SourceSettings) -> tuple[Finding, Iterable[str]]:
+async def _topic(topic: str, feed: Feed, source: SourceSettings) -> tuple[list[Finding], Iterable[str]]:
     """What is to be said of a topic, and the attributes that it gives as far as they are known."""
+    doubts: list[Finding] = []
     try:
         dtypes = await feed.decoder.newest(topic)
         if dtypes is None:
-            return unsure(_NAME, *(_UNNAMED if source.schema_dir else _unregistered(topic, source))), ()
+            return [unsure(_NAME, *(_UNNAMED if source.schema_dir else _unregistered(topic, source)))], ()
         if not dtypes:
-            return well(_NAME, f"{topic}: {_OWN}"), ()
+            return [well(_NAME, f"{topic}: {_OWN}")], ()
+        doubts = _of_another_shape(topic, source, dtypes)
         feed.mapping.check(dtypes, f"topic {topic}")
     except SettingError as error:
-        return wrong(_NAME, str(error), "correct sources, or the schema"), ()
-    return well(_NAME, f"{topic}: {_fits(feed.mapping, dtypes)}"), feed.mapping.names(dtypes)
+        return [wrong(_NAME, str(error), "correct sources, or the schema"), *doubts], ()
+    return [well(_NAME, f"{topic}: {_fits(feed.mapping, dtypes)}"), *doubts], feed.mapping.names(dtypes)
 
 
-def _fits(mapping: Mapping, dtypes: dict[str, pl.DataType]) -> str:
+def _of_another_shape(name: str, source: SourceSettings, dtypes: Mapping[str, pl.DataType]) -> list[Finding]:
+    """Doubt rows that look like a tool's change events; the tools' own shapes refuse what they do not know."""
+    like = detect(dtypes).shape
+    if source.shape not in {"flat", "jdbc"} or source.delete_flag or like == "flat":
+        return []
+    why = f"{name} looks like `shape: {like}`, and is read as {source.shape}, which does not know its deletes"
+    return [unsure("shape", why, f"write shape: {like}, and paths of the row inside; docs/shapes.md")]
+
+
+def _fits(mapping: RowMapping, dtypes: dict[str, pl.DataType]) -> str:
     names = len(dtypes) - 1 if mapping.attributes is None else len(mapping.attributes)
     return f"id `{mapping.id}` and {names} attributes fit"
 
@@ -95,16 +107,19 @@ async def candidate(settings: Settings, file: Path, topic: str | None) -> list[F
     mapping = make_mapping(source)
     decoder = make_decoder(source, SchemaFile.load(file), Framing.PLAIN)
     where = topic or source.topics[0]
+    doubts: list[Finding] = []
     try:
         dtypes = await decoder.newest(where)
         if not dtypes:
             return [well(_NAME, f"{file.name}: {_OWN}")]
+        doubts = _of_another_shape(file.name, source, dtypes)
         if framings.in_key(source):  # the file is the value's schema
             dtypes[source.id_paths[0]] = pl.String()
         mapping.check(dtypes, file.name)
     except SettingError as error:
-        return [wrong(_NAME, str(error), "keep what the mapping needs, or change sources before it is deployed")]
-    return [well(_NAME, f"{file.name}: {_fits(mapping, dtypes)}")]
+        remedy = "keep what the mapping needs, or change sources before it is deployed"
+        return [wrong(_NAME, str(error), remedy), *doubts]
+    return [well(_NAME, f"{file.name}: {_fits(mapping, dtypes)}"), *doubts]
 
 
 def _source(sources: Sequence[SourceSettings], topic: str | None) -> SourceSettings:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 import yaml
 
+from connector.profiles.expressions.kinds import kind_of
 from connector.profiles.mapping import check_name, is_id
-from connector.profiles.text import unsupported
+from connector.profiles.text import branches, unsupported
 from connector.service.init.records import OF_FOLDER, framing_lines
 
 if TYPE_CHECKING:
@@ -42,15 +43,9 @@ _SHAPES: Final = {
     "salesforce-connect": "Salesforce's change events by Confluent's source",
 }
 MAX_WIDTH: Final = 10_000  # a value stays on its line
-_WORDS: Final = (
-    (pl.String, "text"),
-    (pl.Boolean, "true or false"),
-    (pl.Date, "a date"),
-    (pl.Datetime, "a time"),
-    (pl.Time, "a time of day"),
-    (pl.Duration, "a duration"),
+_WORDS: Final = (  # where more is to be said than the words of expressions do
     (pl.Decimal, "a decimal"),
-    (pl.List, "a list"),
+    (pl.List, "a list or map: JSON, whose commas unsafe_text judges; docs/types.md"),
     (pl.Struct, "one of several types"),
     (pl.Categorical, "an enum"),
     (pl.Enum, "an enum"),
@@ -211,9 +206,9 @@ def words(dtype: pl.DataType) -> str:
     """A type in words."""
     if dtype.is_integer():
         return "a whole number"
-    if dtype.is_float():
-        return "a number"
-    return next((said for kind, said in _WORDS if isinstance(dtype, kind)), str(dtype))
+    if isinstance(dtype, pl.Struct) and any(isinstance(held, pl.Struct) for held in branches(dtype)):
+        return "one of several types; a record as JSON, whose commas unsafe_text judges: rather name its fields"
+    return next((said for kind, said in _WORDS if isinstance(dtype, kind)), str(kind_of(dtype)))
 
 
 def _rank(path: str) -> int | None:
