@@ -7,6 +7,7 @@ what is measured here is the connector.
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
 import sys
@@ -88,16 +89,26 @@ async def carry(given: Task) -> Result:
     return judge.watch.result(settled=judge.settled, rows=judge.rows, budget_wait_s=judge.budget_wait_s)
 
 
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--no-extension", action="store_true")
+    parser.add_argument("--max-rows", type=int, default=100_000, help="of a window")
+    return parser.parse_known_args()[0]
+
+
 def _settings(given: Task) -> Settings:
+    ours = _options()
     settings: dict[str, Any] = {
         "kafka": {"bootstrap_servers": given.bootstrap_servers, "group_id": given.group},
         "registry": {"url": "http://127.0.0.1:1"},  # asked for by the settings, not used
         "sources": [{"topics": [given.topic], "id": ID, "attributes": {name: name for name in ATTRIBUTES}}],
         "target": {"client": "acme", "base_url": given.sink},
-        "window": {"max_age": "2s"},  # of the last one, which is not full; the others take less
-        "service": {"host": "127.0.0.1", "port": 0},
+        "window": {
+            "max_rows": ours.max_rows,
+            "max_age": "2s",
+        },  # the age of the last one, which is not full; the others take less
+        "service": {"host": "127.0.0.1", "port": 0, "extension": not ours.no_extension},
     }
-    settings["service"] |= {"extension": "--no-extension" not in sys.argv}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "connector.yaml")
         path.write_text(json.dumps(settings))

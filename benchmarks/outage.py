@@ -40,7 +40,7 @@ def main() -> None:
         size = json.loads(contest.answer(filled))["bytes_per_event"]
         with contest.sink_at() as sink:
             task = Task(address, topic, f"benchmark-{uuid.uuid4().hex[:8]}", given.events + later, sink)
-            connector = contest.start("benchmarks.carry", *task.arguments())
+            connector = contest.start("benchmarks.carry", *task.arguments(), f"--max-rows={given.max_rows}")
             peaks = {"Target takes batches": _watch(connector, LIVELY_S)}
         writing = contest.start("benchmarks.events", *where, f"--events={later}", f"--rate={given.rate}")
         peaks[f"Target down for {given.seconds:.0f} s"] = _watch(connector, given.seconds)
@@ -48,7 +48,9 @@ def main() -> None:
         with contest.sink_at(urlsplit(sink).port or 0):
             peaks["Target back, until all is settled"] = _watch(connector, given.seconds)
             result = json.loads(contest.answer(connector))
-    print(f"{given.events:,} events of {size:.0f} bytes, then {given.rate:,.0f} a second; default windows\n")
+    print(
+        f"{given.events:,} events of {size:.0f} bytes, then {given.rate:,.0f} a second; windows of {given.max_rows:,}\n"
+    )
     print("| | most memory, MB |\n| --- | ---: |")
     for phase, peak in peaks.items():
         print(f"| {phase} | {peak / MB:.0f} |")
@@ -61,6 +63,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--events", type=int, default=3_000_000, help="in the topic at first; default: 3,000,000")
     parser.add_argument("--rate", type=float, default=2_000, help="events a second meanwhile; default: 2,000")
     parser.add_argument("--seconds", type=float, default=600, help="how long Target is down; default: 600")
+    parser.add_argument(
+        "--max-rows", type=int, default=100_000, help="of a window; default: 100,000, as in the service"
+    )
     parser.add_argument("--padding", type=int, default=0, help="letters that each event is longer by")
     return parser.parse_args()
 
