@@ -105,8 +105,8 @@ def _settings(given: Task) -> Settings:
         "target": {"client": "acme", "base_url": given.sink},
         "window": {
             "max_rows": ours.max_rows,
-            "max_age": "2s",
-        },  # the age of the last one, which is not full; the others take less
+            "max_age": "2s",  # only the last one, which is not full, is closed for its age
+        },
         "service": {"host": "127.0.0.1", "port": 0, "extension": not ours.no_extension},
     }
     with tempfile.TemporaryDirectory() as folder:
