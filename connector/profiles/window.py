@@ -217,11 +217,14 @@ class Window:
 
         Args:
             now: seconds on the caller's clock.
-            last_turn_s: how long until the last call that may begin within so many seconds; those if none may. It is
-                closed then, however young it is, as the next turn comes after its age.
+            last_turn_s: how long until the last call that may begin within so many seconds; those if none may. If that
+                is in the second half of the window's life, it is closed then, as the next turn comes after its age.
         """
         left = self.seconds_left(now)
-        return None if left is None else last_turn_s(left)
+        if left is None:
+            return None
+        turn = last_turn_s(left)
+        return turn if left - turn <= self._limits.max_age_s / 2 else left
 
     def closing_by_turn(self, now: float, last_turn_s: Callable[[float], float]) -> Due | None:
         """Tell whether it is to be closed for its age now; see `closes_in`."""

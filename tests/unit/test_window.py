@@ -381,7 +381,7 @@ def test_lines_of_an_assignment_that_went_away() -> None:
     [
         pytest.param(8.5, 8.5, id="at the last turn before its age"),
         pytest.param(10.0, 10.0, id="at its age, where no turn is before"),
-        pytest.param(3.0, 3.0, id="at a turn early in its life, which would be lost"),
+        pytest.param(4.9, 10.0, id="not at a turn in the first half of its life, which would make small batches"),
     ],
 )
 def test_a_window_closes_at_the_last_turn_before_its_age(turn: float, closes: float) -> None:
