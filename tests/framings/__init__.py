@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from confluent_kafka import Message
 
 HERE = Path(__file__).parent
 
@@ -28,6 +31,16 @@ def golden(framing: str, form: str = "") -> list[Golden]:
         if one["framing"] == framing and one["tool"].partition(", ")[2] == form:
             found.append(Golden(framing, one["tool"], bytes.fromhex(one["value"]), headers))
     return found
+
+
+def record(value: bytes | None, key: bytes | None = None, headers: Any = None) -> Message:
+    """A record as the client gives it."""
+    return Message("crm", 0, 0, key, value, headers)
+
+
+def written(framing: str, form: str) -> list[Message]:
+    """What a serializer wrote, ten times."""
+    return [record(one.value, headers=list(one.headers.items())) for one in golden(framing, form)] * 10
 
 
 CUSTOMERS = [("c-1", "gold"), ("c-2", None), ("c-3", "silver " * 40)]

@@ -14,7 +14,7 @@ from connector.avro.wire import Framing
 from connector.service.init import proposal
 from connector.service.init.records import Looked, judge
 from connector.service.loading import load
-from tests.framings import golden
+from tests.framings import record, written
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,36 +23,6 @@ if TYPE_CHECKING:
 DTYPES = {"customer_id": pl.String(), "city": pl.String()}
 ANONYMOUS = {"city": pl.String()}
 FRAMED = struct.pack(">bI", 0, 5) + b"\x06c-1"
-
-
-class Record:
-    """A record as the client gives it."""
-
-    def __init__(self, value: bytes | None, key: bytes | None = None, headers: Any = None) -> None:
-        self._value, self._key, self._headers = value, key, headers
-
-    def topic(self) -> str:
-        return "crm"
-
-    def partition(self) -> int:
-        return 0
-
-    def offset(self) -> int:
-        return 0
-
-    def key(self) -> bytes | None:
-        return self._key
-
-    def value(self) -> bytes | None:
-        return self._value
-
-    def headers(self) -> Any:
-        return self._headers
-
-
-def written(framing: str, form: str) -> list[Record]:
-    """What a serializer wrote, ten times."""
-    return [Record(one.value, headers=list(one.headers.items())) for one in golden(framing, form)] * 10
 
 
 def source(looked: Looked | None, dtypes: Mapping[str, pl.DataType], schema: str | None = None) -> dict[str, Any]:
@@ -86,11 +56,11 @@ def test_each_framing_is_proposed(name: str, form: str, proposed: dict[str, Any]
     [
         pytest.param(None, None, "a guess: no record was looked at", id="nobody was asked"),
         pytest.param(judge([]), None, "a guess: the topic holds no record yet", id="no records"),
-        pytest.param(judge([Record(b"{}")]), None, "the newest 1 records look like JSON, not Avro", id="JSON"),
+        pytest.param(judge([record(b"{}")]), None, "the newest 1 records look like JSON, not Avro", id="JSON"),
         pytest.param(
-            judge([Record(struct.pack(">bI", 0, 5) + b'{"id": 1}')]), None, "JSON in it, not Avro", id="framed JSON"
+            judge([record(struct.pack(">bI", 0, 5) + b'{"id": 1}')]), None, "JSON in it, not Avro", id="framed JSON"
         ),
-        pytest.param(judge([Record(b"{}")]), "x.avsc", "framing: plain  # but the newest records look", id="a file"),
+        pytest.param(judge([record(b"{}")]), "x.avsc", "framing: plain  # but the newest records look", id="a file"),
     ],
 )
 def test_a_guess_is_called_one(looked: Looked | None, schema: str | None, told: str) -> None:
@@ -103,7 +73,7 @@ def test_a_schema_file_is_not_read_as_bare_datums_if_records_are_framed() -> Non
     """The records name schemas of the registry, whatever the file is called; bare datums are of the file."""
     assert source(judge(written("confluent", "")), DTYPES, "x.avsc")["framing"] == "confluent"
     assert "schema_file" not in source(judge(written("confluent", "")), DTYPES, "x.avsc")
-    assert source(judge([Record(b"\x06c-1\x08Graz")]), DTYPES, "x.avsc")["framing"] == "plain"
+    assert source(judge([record(b"\x06c-1\x08Graz")]), DTYPES, "x.avsc")["framing"] == "plain"
     assert source(judge(written("glue", "")), DTYPES, "x.avsc")["schema_file"] == "x.avsc"
 
 
@@ -121,12 +91,12 @@ def test_a_schema_file_is_not_read_as_bare_datums_if_records_are_framed() -> Non
 )
 def test_keys_are_recognised(keys: list[bytes | None], kind: str | None) -> None:
     """Only if every record has one, and all are of the same kind; a number in eight bytes is no text."""
-    assert judge([Record(b"v", key) for key in keys]).keys == kind
+    assert judge([record(b"v", key) for key in keys]).keys == kind
 
 
 def test_the_key_is_proposed_where_no_field_looks_like_the_id(tmp_path: Path) -> None:
     """As text, or the field of its record; where a field does, only in a comment; the settings load."""
-    text = judge([Record(FRAMED, b"c-1")] * 2)
+    text = judge([record(FRAMED, b"c-1")] * 2)
     found = source(text, ANONYMOUS)
     assert (found["id"], found["key_framing"]) == ("key", "text")
     framed = Looked(2, Framing.CONFLUENT, None, "confluent", key_path="customer_id")

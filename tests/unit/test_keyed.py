@@ -20,7 +20,7 @@ from connector.errors import BlockedError
 from connector.kafka.assignments import COLUMNS
 from connector.kafka.headers import columns_of
 from connector.records import Alongside, Reason
-from tests.framings import CUSTOMERS, SCHEMA, golden
+from tests.framings import CUSTOMERS, SCHEMA, golden, record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,17 +50,6 @@ class Shelf:
         return None if self._newest is None else parse(json.dumps(self._newest), topic)
 
 
-class Record:
-    """A record's key, as the client gives it."""
-
-    def __init__(self, key: bytes | None) -> None:
-        self._key = key
-
-    def key(self) -> Any:
-        """Give it."""
-        return self._key
-
-
 def avro(schema_id: int, **fields: Any) -> bytes:
     """A key as Confluent's serializer writes it."""
     written = io.BytesIO(struct.pack(">bI", 0, schema_id))
@@ -72,7 +61,7 @@ def avro(schema_id: int, **fields: Any) -> bytes:
 def frame(records: Sequence[tuple[bytes | None, bytes | None]]) -> pl.DataFrame:
     """A chunk of keys and values."""
     rows = [(row, 1, row, value) for row, (_, value) in enumerate(records)]
-    keys: Any = [Record(key) for key, _ in records]
+    keys = [record(None, key) for key, _ in records]
     return pl.DataFrame(rows, schema=COLUMNS, orient="row").with_columns(columns_of(keys, Alongside(key=True)))
 
 

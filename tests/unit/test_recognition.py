@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
@@ -19,7 +19,7 @@ from connector.records import ROW, Reason
 from connector.service.check.findings import State
 from connector.service.check.framing_side import judge
 from connector.telemetry import Silent
-from tests.framings import golden
+from tests.framings import golden, record, written
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,43 +45,14 @@ FRAMINGS = [
 ]
 
 
-class Record:
-    """A record as the client gives it."""
-
-    def __init__(self, value: bytes, headers: Any = None) -> None:
-        self._value, self._headers = value, headers
-
-    def topic(self) -> str:
-        return "crm"
-
-    def partition(self) -> int:
-        return 0
-
-    def offset(self) -> int:
-        return 0
-
-    def key(self) -> None: ...
-
-    def value(self) -> bytes:
-        return self._value
-
-    def headers(self) -> Any:
-        return self._headers
-
-
-def written(framing: str, form: str) -> list[Record]:
-    """What a serializer wrote, ten times."""
-    return [Record(one.value, list(one.headers.items())) for one in golden(framing, form)] * 10
-
-
 @pytest.mark.parametrize(("name", "form", "framing", "told"), FRAMINGS)
 def test_each_framing_is_recognised_and_fits_itself(name: str, form: str, framing: Framing, told: str) -> None:
     """By the values that its own serializer wrote."""
-    records = written(name, form)
-    found = looks_like([one.value() for one in records], [dict(one.headers()) for one in records])
+    wrote = golden(name, form) * 10
+    found = looks_like([one.value for one in wrote], [one.headers for one in wrote])
     assert found is not None
     assert told in found
-    assert judge("crm", framing, records).state is State.WELL
+    assert judge("crm", framing, written(name, form)).state is State.WELL
 
 
 @pytest.mark.parametrize(("name", "form", "framing", "told"), FRAMINGS)
@@ -123,7 +94,7 @@ def test_no_bytes_break_it(records: list[tuple[bytes, dict[str, bytes]]]) -> Non
 
 def test_some_odd_records_are_told_as_such() -> None:
     """The framing is right, and what else is written there becomes dead letters."""
-    found = judge("crm", Framing.CONFLUENT, [*written("confluent", ""), Record(b"x")])
+    found = judge("crm", Framing.CONFLUENT, [*written("confluent", ""), record(b"x")])
     assert (found.state, "1 of the newest 31 records" in found.text) == (State.UNSURE, True)
 
 
