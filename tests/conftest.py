@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
-from connector.kafka.drain import PLUGIN
 from tests.cluster import Cluster
 from tests.containers import APP_IMAGE, KAFKA_IMAGE, REGISTRY_IMAGE, Kafka, Registry, missing
-from tests.readers import CHOICE
+from tests.readers import CHOICE, MISSING
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -67,7 +66,7 @@ def each_reader(request: pytest.FixtureRequest) -> Iterator[None]:
     """Runs the test twice: with and without the C extension."""
     before, CHOICE.extension = CHOICE.extension, request.param == "extension"
     if CHOICE.extension:
-        _skip_if(None if PLUGIN else "the C extension is missing: get a compiler, then make clean install")
+        _skip_if(MISSING)
     yield
     CHOICE.extension = before
 

@@ -3,6 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
+
+import pytest
+
+from connector.avro import native
+from connector.kafka.drain import PLUGIN
+from connector.target import encoding
+
+MISSING: Final = (
+    None
+    if PLUGIN and native.INSTALLED and encoding.INSTALLED
+    else "the C extension is missing: get a compiler, then make clean install"
+)
+needs_extension = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
 
 
 @dataclass

@@ -21,7 +21,7 @@ import polars as pl
 import pytest
 
 from connector.avro import columns as engine
-from connector.avro import native, proof, rows
+from connector.avro import proof, rows
 from connector.avro.columns import Columns, EngineError
 from connector.avro.lowering import parse
 from connector.avro.meaning import Unfit
@@ -30,6 +30,7 @@ from connector.avro.paths import find, reachable
 from connector.avro.reading import Reader, Singly
 from connector.avro.scalars import DatumError
 from connector.avro.schema import Schema, SchemaError
+from tests.readers import needs_extension
 from tests.unit.avro_cases import Chance
 
 if TYPE_CHECKING:
@@ -45,9 +46,7 @@ ENGINES = [
     Columns,
     pytest.param(
         Native,
-        marks=pytest.mark.skipif(
-            not native.INSTALLED, reason="the C extension is missing: get a compiler, then make clean install"
-        ),
+        marks=needs_extension,
     ),
 ]
 WORKERS_SHARE = 4  # the cases are cut in so many tests, so that a failure names a narrower place
@@ -182,7 +181,7 @@ def test_what_is_not_readable_is_never_read(engine: type[Engine], fields: list[A
             _read(engine, schema, datums, *wanted)
 
 
-@pytest.mark.skipif(not native.INSTALLED, reason="the C extension is missing")
+@needs_extension
 @pytest.mark.parametrize(
     ("avro", "datum"),
     [
@@ -393,7 +392,7 @@ def test_what_is_not_proven_is_not_used_and_told(
         assert bool(told) is bool(expected)
 
 
-@pytest.mark.skipif(not native.INSTALLED, reason="the C extension is missing")
+@needs_extension
 @pytest.mark.parametrize(
     "numbers",
     [
@@ -418,7 +417,7 @@ def test_a_plan_that_is_none_is_refused(numbers: list[int]) -> None:
         _datums.plan(array("i", numbers).tobytes())
 
 
-@pytest.mark.skipif(not native.INSTALLED, reason="the C extension is missing")
+@needs_extension
 def test_the_extension_takes_binary_columns_without_null_only() -> None:
     """What is no column of datums is refused."""
     from connector.avro import _datums  # noqa: PLC0415 (not there without a compiler)
@@ -433,7 +432,7 @@ def test_the_extension_takes_binary_columns_without_null_only() -> None:
     assert _datums.read(plan, na.ArrayStream(datums).__arrow_c_stream__()) is None
 
 
-@pytest.mark.skipif(not native.INSTALLED, reason="the C extension is missing")
+@needs_extension
 def test_the_extension_takes_no_stream_twice() -> None:
     """One that Polars has taken over is refused, and not called."""
     from connector.avro import _datums  # noqa: PLC0415 (not there without a compiler)

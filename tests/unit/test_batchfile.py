@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connector.records import ID, LINE, Rows
-from connector.target import encoding
 from connector.target.batchfile import (
     HARD_MAX_BYTES,
     HARD_MAX_ROWS,
@@ -20,6 +19,7 @@ from connector.target.batchfile import (
 )
 from connector.target.encoding import Encoder
 from tests.lines import body, cells, lined
+from tests.readers import needs_extension
 
 
 def table(rows: list[tuple[str | None, ...]], *names: str) -> Rows:
@@ -61,7 +61,7 @@ def test_names_are_encoded_too() -> None:
 
 @pytest.mark.parametrize(
     "extension",
-    [False, pytest.param(True, marks=pytest.mark.skipif(not encoding.INSTALLED, reason="the C extension is missing"))],
+    [False, pytest.param(True, marks=needs_extension)],
 )
 def test_a_body_is_written_in_pieces_and_again(*, extension: bool) -> None:
     """However many pieces it has, it is whole, of the size that it says, and the same each time."""

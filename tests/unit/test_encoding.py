@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from connector.records import ASSIGNMENT, ID, LINE, OFFSET
 from connector.target import encoding
 from connector.target.encoding import Encoder
+from tests.readers import needs_extension
 
-MISSING = "the C extension is missing: get a compiler, then make clean install"
-EXTENSION = [False, pytest.param(True, marks=pytest.mark.skipif(not encoding.INSTALLED, reason=MISSING))]
+EXTENSION = [False, pytest.param(True, marks=needs_extension)]
 MANY = 100  # rows of a frame that is not encoded value by value
 
 
@@ -96,7 +96,7 @@ def test_lines_are_named_and_of_text(*, extension: bool) -> None:
     assert (made.name, str(made.dtype), len(made)) == (LINE, "String", 0)
 
 
-@pytest.mark.skipif(not encoding.INSTALLED, reason=MISSING)
+@needs_extension
 def test_the_extension_shows_nothing_of_what_became_null() -> None:
     """Polars leaves a value where it was when it becomes null: neither a line nor a body holds it."""
     held = pl.DataFrame({"a": ["b", "of more than twelve bytes", "c"], "d": ["e", "f", "g"]})
@@ -105,7 +105,7 @@ def test_the_extension_shows_nothing_of_what_became_null() -> None:
     assert encoding.written(cells) == b"\nb,e\n,f\nc,g"
 
 
-@pytest.mark.skipif(not encoding.INSTALLED, reason=MISSING)
+@needs_extension
 @pytest.mark.parametrize("frame", [pl.DataFrame({"a": [1]}), pl.DataFrame({"a": ["x"], "b": [b"y"]}), pl.Series(["x"])])
 def test_the_extension_takes_text_only(frame: pl.DataFrame) -> None:
     """What is no frame of text is refused, and not read as if it were."""
