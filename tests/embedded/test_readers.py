@@ -135,7 +135,8 @@ def test_keys_and_headers_travel_alongside_where_they_are_asked_for() -> None:
             polled = take(reader, lambda polled: len(ends(polled)) == 2)
         with reading(it, alongside=Alongside(key=True)) as (_, reader):
             keys = take(reader, lambda polled: len(ends(polled)) == 2)
-    frame = pl.concat(one.frame.with_columns(key=pl.Series([each.key() for each in one.records])) for one in polled)
+    held = (pl.Series([each.key() for each in one.records], dtype=pl.Binary) for one in polled)
+    frame = pl.concat(one.frame.with_columns(key=keys_held) for one, keys_held in zip(polled, held, strict=True))
     assert frame[KEY].equals(frame["key"], null_equal=True)
     found = sorted(frame.select(VALUE, *map(header_column, names)).rows(), key=str)
     told = [dict(headers or ()) for _, _, headers in RECORDS]
